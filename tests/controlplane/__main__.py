@@ -1,0 +1,32 @@
+"""``python -m tests.controlplane up|down|build``: a control plane for the hands of a developer.
+
+``up`` keeps running after the command ends; point the tests at it for fast turns:
+``TIPHYS_CONTROL_PLANE=DIR pytest …``, and kubectl with ``KUBECONFIG=DIR/kubeconfig``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+from tests.controlplane.plane import ControlPlane
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.controlplane", description=__doc__)
+    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("--dir", type=Path, required=True, help="folder of the control plane")
+    options = parser.parse_args()
+    if options.command == "down":
+        ControlPlane.attach(options.dir).stop()
+        shutil.rmtree(options.dir)
+        return
+    binaries = Path(os.environ["TIPHYS_BINARIES"])
+    plane = ControlPlane.start(options.dir, binaries, owned=False, progress=print)
+    print(f"{plane.server} is ready: export KUBECONFIG={plane.kubeconfig}")
+
+
+if __name__ == "__main__":
+    main()
