@@ -7,24 +7,28 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from pathlib import Path
 
+from tests.controlplane.building import ensure_binaries
 from tests.controlplane.plane import ControlPlane
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.controlplane", description=__doc__)
-    parser.add_argument("command", choices=("up", "down"))
-    parser.add_argument("--dir", type=Path, required=True, help="folder of the control plane")
+    parser.add_argument("command", choices=("up", "down", "build"))
+    parser.add_argument("--dir", type=Path, help="folder of the control plane")
     options = parser.parse_args()
+    if options.command == "build":
+        print(ensure_binaries())
+        return
+    if options.dir is None:
+        parser.error(f"{options.command} needs --dir")
     if options.command == "down":
         ControlPlane.attach(options.dir).stop()
         shutil.rmtree(options.dir)
         return
-    binaries = Path(os.environ["TIPHYS_BINARIES"])
-    plane = ControlPlane.start(options.dir, binaries, owned=False, progress=print)
+    plane = ControlPlane.start(options.dir, ensure_binaries(), owned=False, progress=print)
     print(f"{plane.server} is ready: export KUBECONFIG={plane.kubeconfig}")
 
 
