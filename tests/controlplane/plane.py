@@ -13,13 +13,9 @@ etcd does not sync to disk and there is no kubelet: kwok plays one node (see ``s
 
 from __future__ import annotations
 
-import base64
 import datetime
 import json
-import os
 import ssl
-import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.controlplane.certificates import Authority, KeyPair, new_key, private_key_pem, public_key_pem
+from tests.controlplane.kubectl import Kubectl, base64_text, clean_environment, write_kubeconfig
 from tests.controlplane.processes import Program, free_ports, is_running, stop_by_pid_file
 
 NODE = "fake"
@@ -63,6 +60,7 @@ class ControlPlane:
         self.ca_file = folder / "pki" / "ca.crt"
         self.bin = Path(description["bin"])
         self.server: str = description["server"]
+        self.kubectl = Kubectl(self.bin / "kubectl", self.kubeconfig, folder)
         self._commands: dict[str, list[str]] = description["commands"]
         self._programs: dict[str, Program] = {}
         self._owned = False
@@ -120,7 +118,11 @@ class ControlPlane:
     def start_program(self, name: str) -> None:
         """Start one of ``ORDER`` with its command of ``plane.json``; does not wait for it."""
         self._programs[name] = Program.start(
-            name, self._commands[name], folder=self.folder, env=_environment(self.folder), owned=self._owned
+            name,
+            self._commands[name],
+            folder=self.folder,
+            env=clean_environment(self.folder),
+            owned=self._owned,
         )
 
     def stop_program(self, name: str, *, kill: bool = False) -> None:
@@ -164,38 +166,6 @@ class ControlPlane:
             body: bytes = answer.read()
         return body
 
-    def kubectl(self, *args: str, stdin: str | bytes | None = None, check: bool = True) -> str:
-        """Run kubectl as administrator and return what it printed.
-
-        Raises:
-            KubectlFailed: with kubectl's own words (only if ``check``).
-        """
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [self.bin / "kubectl", "--kubeconfig", self.kubeconfig, *args],
-            input=data,
-            capture_output=True,
-            env=_environment(self.folder),
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise KubectlFailed(args, done.stderr.decode(errors="replace").strip())
-        return done.stdout.decode(errors="replace")
-
-    def kubeconfig_with_token(self, path: Path, token: str, *, namespace: str = "default") -> Path:
-        """Write a kubeconfig that uses a bearer token (of a ServiceAccount) and return its path."""
-        return write_kubeconfig(
-            path,
-            self.server,
-            self.ca_file.read_bytes(),
-            {"token": token},
-            namespace=namespace,
-        )
-
-    def service_account_token(self, namespace: str, name: str, *, hours: int = 12) -> str:
-        """A token of a ServiceAccount, as its Pods would get it."""
-        return self.kubectl("create", "token", name, "-n", namespace, f"--duration={hours}h").strip()
-
     def _add_node(self) -> None:
         node = {
             "apiVersion": "v1",
@@ -210,49 +180,6 @@ class ControlPlane:
         self.kubectl("taint", "node", NODE, "node.kubernetes.io/not-ready-", check=False)
         self.kubectl("wait", "node", NODE, "--for=condition=Ready", "--timeout=60s")
         self.kubectl("wait", "serviceaccount/default", "-n", "default", "--for=create", "--timeout=60s")
-
-
-class KubectlFailed(Exception):
-    def __init__(self, args: tuple[str, ...], message: str) -> None:
-        self.arguments = args
-        self.message = message
-        super().__init__(f"kubectl {' '.join(args)}: {message}")
-
-
-def write_kubeconfig(
-    path: Path, server: str, ca: bytes, user: dict[str, str], *, namespace: str = "default"
-) -> Path:
-    """A kubeconfig of one context, readable by the owner only (JSON is YAML)."""
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [
-            {"name": "local", "cluster": {"server": server, "certificate-authority-data": _b64(ca)}}
-        ],
-        "users": [{"name": "user", "user": user}],
-        "contexts": [
-            {"name": "local", "context": {"cluster": "local", "user": "user", "namespace": namespace}}
-        ],
-        "current-context": "local",
-    }
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(config, file, indent=1)
-    return path
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """What the programs see: no proxy, no kubeconfig and no settings of the person's own."""
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(folder),
-        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
-        "LANG": "C.UTF-8",
-    }
 
 
 def _prepare(folder: Path, binaries: Path) -> dict[str, Any]:
@@ -273,9 +200,11 @@ def _prepare(folder: Path, binaries: Path) -> dict[str, Any]:
     server = f"https://127.0.0.1:{port}"
     kubeconfig = write_kubeconfig(
         folder / "kubeconfig",
-        server,
-        authority.certificate,
-        {"client-certificate-data": _b64(admin.certificate), "client-key-data": _b64(admin.key)},
+        {"server": server, "certificate-authority-data": base64_text(authority.certificate)},
+        {
+            "client-certificate-data": base64_text(admin.certificate),
+            "client-key-data": base64_text(admin.key),
+        },
     )
     etcd = binaries / "etcd"
     if not etcd.exists():

@@ -1,0 +1,112 @@
+"""Tiphys in a cluster as a user has it: our kinds, our manifests, and the rights of its ServiceAccount.
+
+``make run``, the end-to-end tests and the benchmarks use it alike: ``install`` applies a
+kustomization, ``Operator.start`` runs ``tiphys run`` as a process here with a token of the
+ServiceAccount that the manifests made, so that a missing rule of RBAC shows. The operator finds
+helm and kustomize first in its PATH and keeps its caches in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.controlplane.kubectl import Kubectl, clean_environment
+from tests.controlplane.processes import Program, free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = ROOT / "crds"
+# The cluster-wide install without its Pod: the process that stands for it runs here.
+INSTALL = ROOT / "demo" / "install"
+NAMESPACE = "argocd"
+SERVICE_ACCOUNT = "argocd-application-controller"
+
+
+def install(kubectl: Kubectl, kustomization: Path = INSTALL, *, namespace: str = NAMESPACE) -> None:
+    """Apply our kinds, wait until they are served, then a kustomization of manifests/."""
+    kubectl("apply", "--server-side", "--force-conflicts", "-k", str(KINDS))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-k", str(KINDS))
+    if not kubectl.exists("namespace", namespace):
+        kubectl("create", "namespace", namespace)
+    kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-k", str(kustomization))
+
+
+class Operator:
+    """One running ``tiphys run``."""
+
+    def __init__(self, program: Program, metrics_url: str) -> None:
+        self.program = program
+        self.metrics_url = metrics_url
+
+    @classmethod
+    def start(
+        cls,
+        kubectl: Kubectl,
+        binaries: Path,
+        folder: Path,
+        *,
+        namespace: str = NAMESPACE,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        name: str = "tiphys",
+        seconds: float = 30,
+    ) -> Operator:
+        """Start it under its ServiceAccount and return when it says that it is ready.
+
+        ``folder`` gets its kubeconfig, log, pid file and caches.
+
+        Raises:
+            ProgramFailed: it ended or was not ready; with the end of its log.
+        """
+        folder = folder.resolve()
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
+        kubeconfig = folder / f"{name}.kubeconfig"
+        token = kubectl.service_account_token(namespace, SERVICE_ACCOUNT)
+        kubectl.kubeconfig_with_token(kubeconfig, token, namespace=namespace)
+        (port,) = free_ports(1)
+        clean = clean_environment(folder)
+        clean |= {
+            "PATH": f"{binaries}{os.pathsep}{clean['PATH']}",
+            "TMPDIR": str(folder / "tmp"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [
+            str(Path(sys.executable).with_name("tiphys")),
+            "run",
+            f"--kubeconfig={kubeconfig}",
+            f"--namespace={namespace}",
+            f"--metrics-port={port}",
+            *arguments,
+        ]
+        program = Program.start(name, command, folder=folder, env=clean | dict(environment or {}))
+        operator = cls(program, f"http://127.0.0.1:{port}")
+        try:
+            program.wait_until(operator.is_ready, seconds=seconds)
+        except BaseException:
+            program.kill()
+            raise
+        return operator
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.metrics_url}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def metrics(self) -> str:
+        """The text of its metrics endpoint."""
+        with urllib.request.urlopen(f"{self.metrics_url}/metrics", timeout=10) as answer:
+            body: bytes = answer.read()
+        return body.decode()
+
+    def stop(self, *, seconds: float = 10) -> int:
+        """SIGTERM; the exit code."""
+        return self.program.stop(seconds=seconds)
+
+    def kill(self) -> None:
+        """SIGKILL to it and its children."""
+        self.program.kill()
