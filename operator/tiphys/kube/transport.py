@@ -1,0 +1,338 @@
+"""Sending one request well: sessions, credentials, limits, retries, accounting.
+
+Two aiohttp sessions for each cluster: calls share a bounded pool of kept-alive connections, watches
+have a session without a limit (a watch holds its connection for minutes and must never starve the
+calls). What is repeated: 429 always, since the server did not begin; no connection always, since
+nothing was sent; a broken connection, 502, 503, 504 and 500 with Retry-After only for requests that
+may be repeated (``repeatable``). Everything else is the caller's to judge. A 401 asks the credential
+source once more.
+"""
+
+import asyncio
+import random
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from tiphys.kube.connections import Connection
+from tiphys.kube.errors import ApiError, ClusterUnreachable, ConnectionSettingsError, api_error
+from tiphys.kube.limits import Limits, TokenBucket
+
+USER_AGENT = "tiphys"
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 65.0  # the API server ends ordinary requests after 60 s
+MAX_RETRY_AFTER_SECONDS = 30.0
+
+OnRequest = Callable[[str, str, int, bool], None]
+"""Called after each attempt: verb, resource (plural with group), HTTP code (0: none), dry run."""
+
+
+class RequestSample(msgspec.Struct, frozen=True):
+    """One attempt, for the client metrics (operations.md 2.2)."""
+
+    host: str
+    verb: str
+    method: str
+    resource: str
+    code: int
+    dry_run: bool
+    seconds: float
+    waited_seconds: float
+    sent_bytes: int
+    received_bytes: int
+    attempt: int
+
+
+class Purpose(msgspec.Struct, frozen=True):
+    """What a request is for: names it in metrics and decides about repeating it."""
+
+    verb: str
+    resource: str = ""
+    dry_run: bool = False
+    repeatable: bool = False
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A 2xx answer."""
+
+    status: int
+    body: bytes
+    warnings: tuple[str, ...] = ()
+    etag: str = ""
+    content_type: str = ""
+
+
+class Transport:
+    """Requests to one API server. ``close()`` when done."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: Limits,
+        on_request: OnRequest | None = None,
+        on_sample: Callable[[RequestSample], None] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.limits = limits
+        self._host = URL(connection.server).authority
+        self._bucket = TokenBucket(limits.qps, limits.burst)
+        self._on_request = on_request
+        self._on_sample = on_sample
+        self._calls: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def close(self) -> None:
+        """Close all connections; requests in flight fail."""
+        self._closed = True
+        for session in (self._calls, self._streams):
+            if session is not None:
+                await session.close()
+        self._calls = self._streams = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        purpose: Purpose,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send, wait for a 2xx answer.
+
+        Raises:
+            ApiError: the server refused (typed by reason).
+            ClusterUnreachable: no answer; ``sent`` tells whether a write may have been done.
+        """
+        url = self._url(path, params)
+        refused_credentials = False
+        attempt = 0
+        while True:
+            attempt += 1
+            waited = await self._bucket.take()
+            started = time.monotonic()
+            code, received = 0, 0
+            failure: ApiError | ClusterUnreachable
+            try:
+                authorization, context = await self.connection.authorize()
+                async with self._session(False).request(
+                    method,
+                    url,
+                    data=body,
+                    headers=self._headers(headers, authorization),
+                    **self._options(context),
+                ) as answer:
+                    content = await answer.read()
+                    code, received = answer.status, len(content)
+                    if code < 300:
+                        return Response(
+                            code,
+                            content,
+                            _warnings(answer),
+                            answer.headers.get("ETag", ""),
+                            answer.headers.get("Content-Type", ""),
+                        )
+                    if code == 304:
+                        return Response(code, b"")
+                    failure = api_error(code, content, _retry_after(answer))
+            except ClusterUnreachable:
+                raise
+            except ConnectionSettingsError as error:
+                raise ClusterUnreachable(self.connection.server, error.why) from error
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                failure = self._unreachable(error)
+            finally:
+                self._account(method, purpose, code, started, waited, len(body or b""), received, attempt)
+            if code == 401 and not refused_credentials and self.connection.credentials.forget():
+                refused_credentials = True
+                continue
+            wait = self._wait_before_retry(failure, purpose, attempt)
+            if wait is None:
+                raise failure
+            await asyncio.sleep(wait)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        path: str,
+        purpose: Purpose,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        idle_seconds: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a long answer (watch, log). One attempt; failures are raised when they happen.
+
+        A stream that brings nothing for ``idle_seconds`` counts as broken.
+        """
+        started = time.monotonic()
+        code = 0
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds)
+        try:
+            authorization, context = await self.connection.authorize()
+            async with self._session(True).get(
+                self._url(path, params),
+                headers=self._headers(headers, authorization),
+                timeout=timeout,
+                **self._options(context),
+            ) as answer:
+                code = answer.status
+                self._account("GET", purpose, code, started, 0.0, 0, 0, 1)
+                if code >= 300:
+                    if code == 401:
+                        self.connection.credentials.forget()
+                    raise api_error(code, await answer.read(), _retry_after(answer))
+                yield answer
+        except ConnectionSettingsError as error:
+            raise ClusterUnreachable(self.connection.server, error.why) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if code == 0:
+                self._account("GET", purpose, 0, started, 0.0, 0, 0, 1)
+            raise self._unreachable(error) from error
+
+    def _wait_before_retry(
+        self, failure: ApiError | ClusterUnreachable, purpose: Purpose, attempt: int
+    ) -> float | None:
+        """Seconds to wait before the next attempt, or ``None``: give up."""
+        if attempt >= self.limits.attempts or self._closed:
+            return None
+        backoff = min(0.1 * 2.0 ** (attempt - 1), 2.0) * random.uniform(0.75, 1.25)
+        if isinstance(failure, ClusterUnreachable):
+            return backoff if purpose.repeatable or not failure.sent else None
+        if failure.status == 429:
+            return min(failure.retry_after or backoff, MAX_RETRY_AFTER_SECONDS)
+        transient = failure.status in (502, 503, 504) or (failure.status == 500 and failure.retry_after)
+        if transient and purpose.repeatable:
+            return min(failure.retry_after or backoff, MAX_RETRY_AFTER_SECONDS)
+        return None
+
+    def _session(self, streaming: bool) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ClusterUnreachable(self.connection.server, "the client is closed")
+        session = self._streams if streaming else self._calls
+        if session is None:
+            limit = 0 if streaming else self.limits.connections
+            session = aiohttp.ClientSession(
+                connector=self._connector(limit),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
+                skip_auto_headers=("Accept-Encoding", "Content-Type"),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS
+                ),
+            )
+            if streaming:
+                self._streams = session
+            else:
+                self._calls = session
+        return session
+
+    def _connector(self, limit: int) -> aiohttp.BaseConnector:
+        # The API server closes idle connections after 90 s or more: ours must go first, else a
+        # write may be sent into a closing connection.
+        if self.connection.proxy.startswith("socks5"):
+            from aiohttp_socks import ProxyConnector
+
+            return ProxyConnector.from_url(self.connection.proxy, limit=limit, keepalive_timeout=45)
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=45, socket_factory=_alive_socket)
+
+    def _options(self, context: ssl.SSLContext | None) -> dict[str, Any]:
+        options: dict[str, Any] = {"ssl": context if context is not None else True}
+        if self.connection.server_name:
+            options["server_hostname"] = self.connection.server_name
+        if self.connection.proxy.startswith("http"):
+            options["proxy"] = self.connection.proxy
+        return options
+
+    def _headers(self, headers: Mapping[str, str] | None, authorization: str) -> dict[str, str]:
+        all_headers = dict(headers or {})
+        all_headers.setdefault("Accept", "application/json")
+        if authorization:
+            all_headers["Authorization"] = authorization
+        if self.connection.compress:
+            all_headers["Accept-Encoding"] = "gzip"
+        return all_headers
+
+    def _url(self, path: str, params: Mapping[str, str] | None) -> URL:
+        query = f"?{urlencode(params)}" if params else ""
+        return URL(f"{self.connection.server}{path}{query}", encoded=True)
+
+    def _unreachable(self, error: BaseException) -> ClusterUnreachable:
+        sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        if isinstance(error, TimeoutError):
+            why = "no connection in time" if not sent else "no answer in time"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            why = str(error.os_error.strerror or error.os_error)
+        else:
+            why = str(error) or type(error).__name__
+        return ClusterUnreachable(self.connection.server, why, sent=sent)
+
+    def _account(
+        self,
+        method: str,
+        purpose: Purpose,
+        code: int,
+        started: float,
+        waited: float,
+        sent: int,
+        received: int,
+        attempt: int,
+    ) -> None:
+        if self._on_request is not None:
+            self._on_request(purpose.verb, purpose.resource, code, purpose.dry_run)
+        if self._on_sample is not None:
+            seconds = time.monotonic() - started
+            self._on_sample(
+                RequestSample(
+                    host=self._host,
+                    verb=purpose.verb,
+                    method=method,
+                    resource=purpose.resource,
+                    code=code,
+                    dry_run=purpose.dry_run,
+                    seconds=seconds,
+                    waited_seconds=waited,
+                    sent_bytes=sent,
+                    received_bytes=received,
+                    attempt=attempt,
+                )
+            )
+
+
+def _alive_socket(address: Any) -> socket.socket:
+    """A TCP socket on which the kernel notices a dead peer within about a minute."""
+    family, kind, protocol = address[0], address[1], address[2]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
+    return made
+
+
+def _retry_after(answer: aiohttp.ClientResponse) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _warnings(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
+    """Texts of the ``Warning`` headers: ``299 - "text"`` with ``\\"`` and ``\\\\`` escaped."""
+    found = []
+    for header in answer.headers.getall("Warning", ()):
+        _, quote, rest = header.partition('"')
+        text = rest.rstrip().removesuffix('"')
+        if quote:
+            found.append(text.replace('\\"', '"').replace("\\\\", "\\"))
+    return tuple(found)
