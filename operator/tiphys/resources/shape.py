@@ -50,5 +50,8 @@ class ApiObject(msgspec.Struct, frozen=True, omit_defaults=True, rename=json_nam
 
 
 def to_json(struct: msgspec.Struct | tuple[msgspec.Struct, ...]) -> Any:
-    """Builtin ``dict`` (or ``list``) of a struct, with the reference's names and omission rules."""
-    return msgspec.to_builtins(struct)
+    """Builtin ``dict`` (or ``list``) of a struct, with the reference's names and omission rules.
+
+    The detour over bytes makes lists of tuples, as they come from anybody else's JSON.
+    """
+    return msgspec.json.decode(msgspec.json.encode(struct))
