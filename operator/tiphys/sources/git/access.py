@@ -1,0 +1,135 @@
+"""What counts as the same repository, and who may read its mirror.
+
+Two Repository values share one mirror only if the address and everything that decides *what the
+remote shows us* are equal: credentials, proxy, certificate checks, history depth. So a tenant without
+credentials never reads what another tenant's credentials fetched, and a tenant who turned
+certificate checks off cannot slip forged branches under one who did not. The address is compared
+with its path's letters as written: servers may tell ``Org/App`` from ``org/app``.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import msgspec
+
+# sources.md 14.5
+_SSH = re.compile(r"^(ssh://)?([^/:]*?)@[^@]+$")
+_SCP = re.compile(r"^(?:([^/@:]+)@)?([^/:]+):(?!//)(.*)$")
+
+
+class GitRepository(Protocol):
+    """The part of ``settings.repositories.Repository`` that Git needs."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+    @property
+    def bearer_token(self) -> str: ...
+    @property
+    def ssh_private_key(self) -> str: ...
+    @property
+    def tls_client_cert_data(self) -> str: ...
+    @property
+    def tls_client_cert_key(self) -> str: ...
+    @property
+    def insecure(self) -> bool: ...
+    @property
+    def enable_lfs(self) -> bool: ...
+    @property
+    def force_http_basic_auth(self) -> bool: ...
+    @property
+    def proxy(self) -> str: ...
+    @property
+    def no_proxy(self) -> str: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def credential_digest(self) -> str: ...
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """Whom we believe: the settings' known hosts and certificates (``sources.md`` 19)."""
+
+    ssh_known_hosts: str = ""
+    """An OpenSSH ``known_hosts`` file."""
+    tls_certificates: Mapping[str, str] = {}
+    """Host name without port → PEM bundle that *replaces* the system's roots for that host."""
+
+
+def clean_url(url: str) -> str:
+    """The URL for people and keys: trimmed, without user information of http(s) addresses, without
+    trailing slashes; scheme and host in lower case, the path as written."""
+    url = url.strip()
+    if "://" not in url:
+        return url.rstrip("/") if len(url) > 1 else url
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2].lower()
+        user = parts.username if parts.scheme.lower() == "ssh" else None
+    except ValueError:
+        return url
+    netloc = f"{user}@{host}" if user else host
+    path = parts.path.rstrip("/") or parts.path
+    return urlunsplit(SplitResult(parts.scheme.lower(), netloc, path, parts.query, ""))
+
+
+def is_ssh(url: str) -> bool:
+    """Whether git reaches the URL through ``ssh`` (``sources.md`` 14.5)."""
+    url = url.strip()
+    if url.lower().startswith("ssh://"):
+        return True
+    return "://" not in url and bool(_SSH.match(url))
+
+
+def is_http(url: str) -> bool:
+    return url.strip().lower().startswith(("http://", "https://"))
+
+
+def host_of(url: str) -> str:
+    """Host name without port, lower case; empty for local paths."""
+    url = url.strip()
+    if "://" in url:
+        try:
+            return (urlsplit(url).hostname or "").lower()
+        except ValueError:
+            return ""
+    match = _SCP.match(url) if is_ssh(url) else None
+    return match.group(2).lower() if match else ""
+
+
+def local_path(url: str) -> str | None:
+    """The directory that a ``file://`` URL or a plain path names, else ``None``."""
+    url = url.strip()
+    if url.lower().startswith("file://"):
+        return urlsplit(url).path
+    return url if "://" not in url and not is_ssh(url) else None
+
+
+def has_credentials(repository: GitRepository) -> bool:
+    return bool(
+        repository.username
+        or repository.password
+        or repository.bearer_token
+        or repository.ssh_private_key
+        or repository.tls_client_cert_data
+    )
+
+
+def mirror_key(repository: GitRepository) -> str:
+    """Name of the mirror's directory: equal for repositories that may share what was fetched."""
+    user_info = urlsplit(repository.url.strip()).netloc.rpartition("@")[0] if is_http(repository.url) else ""
+    parts = [
+        clean_url(repository.url),
+        user_info,
+        repository.credential_digest,
+        repository.proxy,
+        "insecure" if repository.insecure else "",
+        str(repository.depth),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]

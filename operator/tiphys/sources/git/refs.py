@@ -1,0 +1,94 @@
+"""What a remote lists, and which commit a ``targetRevision`` means (``sources.md`` 14.1). Pure."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tiphys.sources.errors import RevisionNotFound
+from tiphys.sources.semver import InvalidVersion, is_constraint, is_version, max_matching
+
+_COMMIT = re.compile(r"^[0-9a-fA-F]{40}$")
+_SHORT_COMMIT = re.compile(r"^[0-9a-fA-F]{7,40}$")
+_REF = re.compile(rb"^([0-9a-f]{40})\t(.+)$")
+_PREFIXES = ("refs/heads/", "refs/tags/", "refs/remotes/", "refs/")
+
+
+class Ref(NamedTuple):
+    name: str
+    """``HEAD`` or a full name."""
+    sha: str
+    """The commit, also for annotated tags."""
+
+    @property
+    def short(self) -> str:
+        for prefix in _PREFIXES:
+            if self.name.startswith(prefix):
+                return self.name[len(prefix) :]
+        return self.name
+
+
+def is_commit(revision: str) -> bool:
+    """Whether the text is a full commit SHA."""
+    return bool(_COMMIT.match(revision))
+
+
+def is_short_commit(revision: str) -> bool:
+    """Whether the text may be a (truncated) commit SHA: at least 7 hexadecimal digits."""
+    return bool(_SHORT_COMMIT.match(revision))
+
+
+def parse_listing(output: bytes) -> tuple[Ref, ...]:
+    """Refs in the order listed, annotated tags peeled to their commit."""
+    refs: list[Ref] = []
+    places: dict[str, int] = {}
+    for line in output.splitlines():
+        match = _REF.match(line)
+        if match is None:
+            continue
+        sha, name = match.group(1).decode(), match.group(2).decode("utf-8", "surrogateescape")
+        if name.endswith("^{}"):
+            place = places.get(name[:-3])
+            if place is not None:
+                refs[place] = Ref(name[:-3], sha)
+            continue
+        places[name] = len(refs)
+        refs.append(Ref(name, sha))
+    return tuple(refs)
+
+
+def tags_of(refs: Sequence[Ref]) -> list[str]:
+    """Short names of the tags, in the order listed."""
+    return [ref.short for ref in refs if ref.name.startswith("refs/tags/")]
+
+
+def find_commit(refs: Sequence[Ref], target_revision: str, tag_prefix: str = "") -> str:
+    """The commit SHA that a revision means; a truncated SHA comes back as it is.
+
+    Raises RevisionNotFound. A branch and a tag of one name: whichever is listed first.
+    """
+    if is_commit(target_revision):
+        return target_revision
+    wanted = _version_step(refs, target_revision or "HEAD", tag_prefix)
+    full = wanted == "HEAD" or wanted.startswith("refs/")
+    for ref in refs:
+        if wanted == (ref.name if full else ref.short):
+            return ref.sha
+    if is_short_commit(wanted):
+        return wanted
+    raise RevisionNotFound(
+        "Unknown", f"unable to resolve '{wanted}' to a commit SHA: revision not found", revision=wanted
+    )
+
+
+def _version_step(refs: Sequence[Ref], revision: str, tag_prefix: str) -> str:
+    """Step 4 of 14.1. Where the reference swallows an error, the literal text stays."""
+    if is_version(revision):
+        return tag_prefix + revision
+    if not is_constraint(revision):
+        return revision
+    tags = [tag[len(tag_prefix) :] for tag in tags_of(refs) if tag.startswith(tag_prefix)]
+    try:
+        best = max_matching(revision, tags)
+    except InvalidVersion:
+        return revision
+    return revision if best is None else tag_prefix + best

@@ -1,0 +1,198 @@
+"""Running git commands of this store: the common environment and the translation of failures.
+
+The environment is built from nothing: a search path, an own home, the store's global configuration
+file and, for conversations with remotes, what ``credentials`` hands over. What git prints on failure
+becomes a :class:`SourceError` of the right type with the reference's words (``sources.md`` 14), free
+of secrets and paths.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, SourceError
+from tiphys.sources.git.access import GitRepository, Trust, clean_url
+from tiphys.sources.git.credentials import ASKPASS, hand_over
+from tiphys.sources.git.objects import CorruptMirror
+from tiphys.sources.git.options import GitOptions
+from tiphys.sources.git.process import Finished, disk_full, is_disk_full, redact, run
+
+_INHERITED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+_CONFIG = """[core]
+\thooksPath = /dev/null
+\taskPass =
+\tlongPaths = true
+[credential]
+\thelper =
+[safe]
+\tdirectory = *
+[protocol]
+\tallow = never
+[protocol "https"]
+\tallow = always
+[protocol "http"]
+\tallow = always
+[protocol "ssh"]
+\tallow = always
+[protocol "git"]
+\tallow = always
+[protocol "file"]
+\tallow = user
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[fetch]
+\trecurseSubmodules = no
+\twriteCommitGraph = false
+[advice]
+\tdetachedHead = false
+"""
+_BUILTIN_CONFIG = "[gc]\n\tautoDetach = false\n[maintenance]\n\tautoDetach = false\n"
+
+# HTTP 401/403, a refused SSH key, or a question that nobody may answer
+_DENIED = re.compile(
+    r"authentication failed|could not read (username|password)|terminal prompts disabled"
+    r"|permission denied \(|returned error: (401|403)|invalid username or (password|token)|access denied"
+    r"|unable to read askpass",
+    re.IGNORECASE,
+)
+_ABSENT = re.compile(
+    r"repository not found|repository '.*' not found|does not appear to be a git repository"
+    r"|returned error: 404|does not exist",
+    re.IGNORECASE,
+)
+_UNREACHABLE = re.compile(
+    r"unable to access|could not resolve|connection (refused|timed out|reset|closed)|host key verification"
+    r"|early eof|remote end hung up|could not read from remote|timed out|network is unreachable"
+    r"|gnutls|ssl|certificate",
+    re.IGNORECASE,
+)
+_CORRUPT = re.compile(
+    r"corrupt|not a git repository|bad object|missing (blob|tree|commit) |invalid sha1 pointer"
+    r"|did not send all necessary objects|bad (index|packed-refs|config)|index file .* is too small"
+    r"|unresolved deltas|unable to (read|find|parse) |garbage at end|object file .* is empty"
+    r"|does not point to a valid object|bad signature|could not parse"
+    r"|unable to resolve reference|unable to create .*\.lock",
+    re.IGNORECASE,
+)
+_NOISE = re.compile(
+    r"^(warning: |hint: |remote: \s*$|please make sure|and the repository exists|\s*$|from )", re.IGNORECASE
+)
+
+
+class GitRunner:
+    """Runs git for one store. ``trust`` may be replaced at any time."""
+
+    def __init__(self, root: Path, options: GitOptions) -> None:
+        self.root = root
+        self.options = options
+        self.trust = Trust()
+        self.home = root / "home"
+        self.scratch = root / "tmp"
+        self._askpass = self.home / "askpass"
+        self._config = self.home / "gitconfig"
+
+    def prepare(self) -> None:
+        """Write the home directory. Raises OSError."""
+        for directory in (self.home, self.scratch):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._askpass.write_text(ASKPASS)
+        self._askpass.chmod(0o700)
+        self._config.write_text(_CONFIG + (_BUILTIN_CONFIG if self.options.builtin_config else ""))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of every command; holds no secret (proxies without user information)."""
+        env = {
+            "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            "HOME": str(self.home),
+            "LC_ALL": "C",
+            "GIT_CONFIG_GLOBAL": str(self._config),
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+        }
+        for name in _INHERITED:
+            if value := os.environ.get(name):
+                env[name] = value
+        return env
+
+    async def local(
+        self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None
+    ) -> Finished:
+        """A git command that talks to nobody."""
+        return await run(
+            ["git", *arguments],
+            env=self.env | dict(env or {}),
+            cwd=cwd,
+            timeout=self.options.exec_timeout,
+            fatal_timeout=self.options.exec_fatal_timeout,
+        )
+
+    async def remote(
+        self,
+        repository: GitRepository,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """A git command that talks to ``repository``. What it prints comes back redacted.
+
+        Raises DiskFull, CommandTimeout and SourceError (a needed program is missing).
+        """
+        try:
+            with hand_over(
+                repository,
+                self.trust,
+                askpass=self._askpass,
+                directory=self.scratch,
+                connect_timeout=self.options.request_timeout,
+            ) as handover:
+                finished = await run(
+                    ["git", *arguments],
+                    env=self.env | dict(env or {}) | dict(handover.env),
+                    cwd=cwd,
+                    timeout=timeout or self.options.exec_timeout,
+                    fatal_timeout=self.options.exec_fatal_timeout,
+                )
+                shown = redact(finished.stderr, handover.secrets, (self.root,))
+        except OSError as error:
+            if is_disk_full(error):
+                raise disk_full("cannot hand credentials to git") from error
+            raise SourceError("Internal", f"cannot hand credentials to git: {error.strerror}") from error
+        return Finished(finished.command, finished.returncode, finished.stdout, shown)
+
+    def failure(self, finished: Finished, doing: str, url: str) -> SourceError:
+        """The error that a failed conversation with a remote means; ``doing`` is its prefix.
+
+        Raises CorruptMirror when our copy, not the remote, is at fault.
+        """
+        text = self.explanation(finished)
+        url = clean_url(url)
+        if finished.disk_full:
+            return disk_full(doing)
+        if "terminal prompts disabled" in finished.stderr or "could not read Username" in finished.stderr:
+            why = f'failed to authenticate to git repository "{url}": no credentials matched this URL'
+            return AccessDenied("Unknown", f"{doing}: authentication required: {why}", repository=url)
+        if _DENIED.search(finished.stderr):
+            return AccessDenied("Unknown", f"{doing}: authentication required: {text}", repository=url)
+        if _ABSENT.search(finished.stderr):
+            return RepositoryUnreachable("Unknown", f"{doing}: repository not found: {text}", repository=url)
+        if _UNREACHABLE.search(finished.stderr):
+            return RepositoryUnreachable("Unknown", f"{doing}: {text}", repository=url)
+        if _CORRUPT.search(finished.stderr):
+            raise CorruptMirror(text)
+        return SourceError("Internal", f"{doing}: {text}", repository=url)
+
+    def explanation(self, finished: Finished) -> str:
+        """The lines of a failed command that say why, on one line, without paths of ours."""
+        lines = [line for line in finished.stderr.splitlines() if not _NOISE.match(line)]
+        text = (
+            "; ".join(line.strip() for line in lines[-6:]) or f"git ended with status {finished.returncode}"
+        )
+        return redact(text[-2000:], (), (self.root,))

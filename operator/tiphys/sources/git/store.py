@@ -1,0 +1,409 @@
+"""The door to Git: revisions to commits, commits to directories and files, all out of mirrors.
+
+In come a Repository (address and credentials) and a revision; out go commit SHAs, tree entries, file
+contents and shared read-only directories. One ``ls-remote`` of a repository answers all its
+applications for a period; one fetch brings each new commit; every read goes through the mirror's
+long-lived reader. The store owns its directory alone. All of it is a cache: mirrors survive restarts
+and may be deleted at any moment, checkouts are made anew by each process.
+"""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from tiphys.sources.errors import RepositoryUnreachable, RevisionNotFound, SourceError
+from tiphys.sources.git.access import GitRepository, Trust, clean_url, local_path, mirror_key
+from tiphys.sources.git.checkouts import Checkouts
+from tiphys.sources.git.history import RevisionMetadata, read_changed_paths, read_metadata
+from tiphys.sources.git.links import check_links
+from tiphys.sources.git.listing import Listings
+from tiphys.sources.git.mirror import Mirror
+from tiphys.sources.git.objects import CorruptMirror, TreeEntry
+from tiphys.sources.git.options import GitOptions, GitRequest
+from tiphys.sources.git.process import disk_full, is_disk_full
+from tiphys.sources.git.refs import Ref, find_commit, is_commit, is_short_commit
+from tiphys.sources.git.runner import GitRunner
+from tiphys.sources.git.trees import TreeCache, Trees
+from tiphys.sources.git.worktrees import make_worktree
+
+__all__ = ["GitStore", "RevisionMetadata"]
+
+T = TypeVar("T")
+
+
+class _Held:
+    """A mirror in memory and what is remembered of it."""
+
+    def __init__(self, mirror: Mirror, trees: Trees) -> None:
+        self.mirror = mirror
+        self.trees = trees
+        self.checked: set[str] = set()
+        """Root trees whose links were found harmless."""
+
+
+class GitStore:
+    """All mirrors and checkouts below one directory.
+
+    Paths given and returned are from the repository's root with ``/`` and without leading slash; the
+    root is ``""``. Every method raises :class:`SourceError` and its subclasses, nothing else. Call
+    :meth:`close` at the end, or use it with ``async with``.
+    """
+
+    def __init__(self, root: Path, options: GitOptions | None = None) -> None:
+        self._options = options or GitOptions()
+        self._root = root
+        self._runner = GitRunner(root, self._options)
+        self._cache = TreeCache(self._options.tree_cache_entries)
+        self._held: dict[str, _Held] = {}
+        self._lock_file: int | None = None
+        self.checkouts = Checkouts(root / "checkouts", root / "tmp", self._options)
+        self._listings = Listings(self._runner, self._options, self._report)
+        self.requests = {"ls-remote": 0, "fetch": 0}
+        """Conversations with remotes so far, by kind."""
+
+    async def __aenter__(self) -> "GitStore":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def set_trust(self, trust: Trust) -> None:
+        """Known hosts and certificates for the next conversations (from the settings)."""
+        self._runner.trust = trust
+
+    # --- revisions -------------------------------------------------------------------------------
+
+    async def resolve(
+        self,
+        repository: GitRepository,
+        target_revision: str,
+        *,
+        tag_prefix: str = "",
+        fresh: bool = False,
+        since: float | None = None,
+    ) -> str:
+        """The commit SHA that a revision means now (``sources.md`` 14.1).
+
+        A full SHA comes back without any request. Otherwise the listing of the repository's refs
+        answers; it is asked for when older than ``revision_cache_seconds``, when ``fresh``, or when
+        its request began before ``since`` (event-loop time, e.g. that of a webhook). A truncated SHA
+        is looked up in the mirror. Raises RevisionNotFound, AccessDenied, RepositoryUnreachable.
+        """
+        if is_commit(target_revision):
+            return target_revision
+        refs = await self._refs(repository, fresh=fresh, since=since)
+        try:
+            found = find_commit(refs, target_revision, tag_prefix)
+        except RevisionNotFound as error:
+            error.repository = clean_url(repository.url)
+            raise
+        if is_commit(found) or not is_short_commit(found):
+            return found
+        async with self._using(repository) as held:
+            return await held.mirror.ensure(repository, found, refs)
+
+    async def refs(self, repository: GitRepository, *, fresh: bool = False) -> tuple[Ref, ...]:
+        """All refs of the remote, in the order listed, tags peeled; shared as in :meth:`resolve`."""
+        return await self._refs(repository, fresh=fresh, since=None)
+
+    async def _refs(self, repository: GitRepository, *, fresh: bool, since: float | None) -> tuple[Ref, ...]:
+        self._admit(repository)
+        self._prepare()
+        return await self._listings.get(mirror_key(repository), repository, fresh=fresh, since=since)
+
+    async def ensure(self, repository: GitRepository, sha: str) -> str:
+        """Have the commit in the mirror; its full SHA. Fetches at most once per new commit."""
+        async with self._using(repository) as held:
+            return await held.mirror.ensure(repository, sha, self._listings.known(mirror_key(repository)))
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def root_tree(self, repository: GitRepository, sha: str) -> str:
+        """Object id of the commit's root directory: equal ids, equal content."""
+        return await self._read(repository, sha, lambda held, full: held.trees.root(full))
+
+    async def entry(self, repository: GitRepository, sha: str, path: str) -> TreeEntry | None:
+        """The entry at ``path``, ``None`` if there is none. Symbolic links are not followed, neither
+        at the end nor on the way."""
+        clean = _clean_path(path)
+        return await self._read(repository, sha, lambda held, full: held.trees.entry(full, clean))
+
+    async def entries_at(
+        self, repository: GitRepository, sha: str, paths: Sequence[str]
+    ) -> list[TreeEntry | None]:
+        """:meth:`entry` of many paths in one go, in the order asked: directories are read together,
+        level by level."""
+        clean = [_clean_path(path) for path in paths]
+        return await self._read(repository, sha, lambda held, full: held.trees.entries_at(full, clean))
+
+    async def entries(
+        self, repository: GitRepository, sha: str, path: str = "", recursive: bool = False
+    ) -> Mapping[str, TreeEntry]:
+        """Full path → entry of what a directory holds, in git's order within each directory; empty
+        if ``path`` is no directory."""
+        clean = _clean_path(path)
+
+        async def read(held: _Held, full: str) -> Mapping[str, TreeEntry]:
+            top = await held.trees.entry(full, clean)
+            if top is None or not top.is_directory:
+                return {}
+            return await held.trees.below(top, recursive=recursive)
+
+        return await self._read(repository, sha, read)
+
+    async def links(self, repository: GitRepository, sha: str) -> Mapping[str, str]:
+        """Path → target text of every symbolic link of the commit (cheap after the first time)."""
+
+        async def read(held: _Held, full: str) -> Mapping[str, str]:
+            return await held.trees.links(await held.trees.root(full))
+
+        return await self._read(repository, sha, read)
+
+    async def check_links(self, repository: GitRepository, sha: str) -> None:
+        """Raises OutOfBoundsSymlink if any link of the commit leads outside (``sources.md`` 3)."""
+        if self._options.allow_out_of_bounds_symlinks:
+            return
+
+        async def read(held: _Held, full: str) -> None:
+            root = await held.trees.root(full)
+            if root not in held.checked:
+                check_links(await held.trees.links(root))
+                held.checked.add(root)
+
+        await self._read(repository, sha, read)
+
+    async def blobs(self, repository: GitRepository, sha: str, oids: Sequence[str]) -> list[bytes]:
+        """Contents of files of commit ``sha``, in the order asked.
+
+        Raises SourceError when they exceed ``max_blob_bytes`` together.
+        """
+
+        async def read(held: _Held, full: str) -> list[bytes]:
+            found = await held.mirror.reader.contents(oids, limit=self._options.max_blob_bytes)
+            result = []
+            for oid, each in zip(oids, found, strict=True):
+                if each is None:
+                    raise CorruptMirror(f"no object {oid}")
+                result.append(each.data)
+            return result
+
+        return await self._read(repository, sha, read)
+
+    # --- directories -----------------------------------------------------------------------------
+
+    async def worktree_reason(self, repository: GitRepository, sha: str) -> str:
+        """Why this commit's files are not all in its trees: ``"submodules"``, ``"lfs"`` or ``""``.
+
+        With a reason, read from :meth:`materialize` (which then holds the whole repository) instead
+        of :meth:`entries` and :meth:`blobs`.
+        """
+        if repository.enable_lfs:
+            return "lfs"
+        if not self._options.submodules:
+            return ""
+        modules = await self.entry(repository, sha, ".gitmodules")
+        return "submodules" if modules is not None and modules.type == "blob" else ""
+
+    @asynccontextmanager
+    async def materialize(
+        self, repository: GitRepository, sha: str, paths: Iterable[str] = ("",)
+    ) -> AsyncIterator[Path]:
+        """A read-only directory that holds ``paths`` of the commit at their places.
+
+        Shared by all who ask for equal content, never changed, and kept at least as long as the
+        block lasts. Paths that do not exist are left out. All symbolic links of the commit are
+        checked first. Never write into it: copy.
+        """
+        await self.check_links(repository, sha)
+        wanted = sorted({_clean_path(path) for path in paths})
+        reason = await self.worktree_reason(repository, sha)
+        if reason:
+            key = self.checkouts.key(
+                ["worktree", reason, mirror_key(repository), await self.root_tree(repository, sha)]
+            )
+
+            async def fill(target: Path) -> None:
+                await self._read(
+                    repository,
+                    sha,
+                    lambda held, full: make_worktree(
+                        self._runner, repository, held.mirror.path, full, target, reason
+                    ),
+                )
+        else:
+            tops = [each for path in wanted if (each := await self.entry(repository, sha, path)) is not None]
+            key = self.checkouts.key([f"{each.mode:o} {each.oid} {each.path}" for each in tops])
+
+            async def fill(target: Path) -> None:
+                await self._read(repository, sha, lambda held, _: self._write(held, tops, target))
+
+        async with self.checkouts.lease(key, fill) as path:
+            yield path
+
+    async def _write(self, held: _Held, tops: Sequence[TreeEntry], target: Path) -> None:
+        files: dict[str, TreeEntry] = {}
+        for top in tops:
+            if top.is_directory:
+                files[top.path] = top
+                files |= await held.trees.below(top, recursive=True)
+            else:
+                files[top.path] = top
+        await self.checkouts.write(target, list(files.values()), held.mirror.reader)
+
+    # --- history ---------------------------------------------------------------------------------
+
+    async def changed_paths(self, repository: GitRepository, old: str, new: str) -> list[str]:
+        """Paths that differ between two commits (renames: both names), sorted."""
+        await self.ensure(repository, old)
+        return await self._read(
+            repository,
+            new,
+            lambda held, full: read_changed_paths(self._runner, held.mirror.path, old, full),
+        )
+
+    async def metadata(self, repository: GitRepository, sha: str) -> RevisionMetadata:
+        """Author, date, message, tags and references of a commit (``sources.md`` 14.6)."""
+        if not is_short_commit(sha):
+            raise SourceError("InvalidArgument", f"revision {sha} must be resolved", revision=sha)
+        return await self._read(
+            repository, sha, lambda held, full: read_metadata(self._runner, held.mirror.path, full)
+        )
+
+    # --- housekeeping ----------------------------------------------------------------------------
+
+    async def maintain(self) -> None:
+        """Housekeeping, to be called now and then (every ten minutes is plenty): merges packs,
+        removes checkouts and mirrors that nobody used for long."""
+        self._prepare()
+        await self.checkouts.evict()
+        for held in list(self._held.values()):
+            if not held.mirror.users:
+                await held.mirror.tidy()
+        await self._remove_old_mirrors(time.time())
+
+    async def _remove_old_mirrors(self, now: float) -> None:
+        for path in (self._root / "mirrors").glob("*.git"):
+            held = self._held.get(path.stem)
+            if held is not None and held.mirror.users:
+                continue
+            mirror = held.mirror if held is not None else self._mirror(path)
+            if now - mirror.last_used() > self._options.mirror_max_age:
+                self._held.pop(path.stem, None)
+                await mirror.rebuild()
+                await mirror.close()
+
+    async def close(self) -> None:
+        """End readers and running commands; what is on disk stays for the next process."""
+        await self._listings.close()
+        await self.checkouts.close()
+        for held in self._held.values():
+            await held.mirror.close()
+        self._held.clear()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _mirror(self, path: Path) -> Mirror:
+        return Mirror(path, self._runner, self._options, self._report)
+
+    @asynccontextmanager
+    async def _using(self, repository: GitRepository) -> AsyncIterator[_Held]:
+        self._admit(repository)
+        self._prepare()
+        key = mirror_key(repository)
+        held = self._held.get(key)
+        if held is None:
+            mirror = self._mirror(self._root / "mirrors" / f"{key}.git")
+            held = self._held[key] = _Held(mirror, Trees(mirror.reader, self._cache))
+        held.mirror.users += 1
+        try:
+            yield held
+        finally:
+            held.mirror.users -= 1
+
+    async def _read(
+        self, repository: GitRepository, sha: str, read: Callable[[_Held, str], Awaitable[T]]
+    ) -> T:
+        """Read of a commit that is there; a mirror that fails at it is fetched anew, once."""
+        async with self._using(repository) as held:
+            refs = self._listings.known(mirror_key(repository))
+            full = await held.mirror.ensure(repository, sha, refs)
+            try:
+                return await read(held, full)
+            except CorruptMirror:
+                await held.mirror.rebuild()
+            full = await held.mirror.ensure(repository, sha, refs)
+            try:
+                return await read(held, full)
+            except CorruptMirror as error:
+                url = clean_url(repository.url)
+                raise SourceError(
+                    "Internal",
+                    f"Failed to checkout revision {sha}: the repository itself is damaged: {error}",
+                    repository=url,
+                    revision=sha,
+                ) from error
+
+    def _admit(self, repository: GitRepository) -> None:
+        """Our own mirrors are no repositories: through them one tenant could read another's."""
+        path = local_path(repository.url)
+        if path is None:
+            return
+        real = os.path.realpath(path)
+        if os.path.commonpath([real, os.path.realpath(self._root)]) == os.path.realpath(self._root):
+            raise RepositoryUnreachable(
+                "Unknown", "failed to list refs: repository not found", repository=clean_url(repository.url)
+            )
+
+    def _prepare(self) -> None:
+        if self._lock_file is not None:
+            return
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._root.chmod(0o700)
+            lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                raise SourceError(
+                    "Internal", "another process uses this repository cache: give each its own directory"
+                ) from None
+            (self._root / "mirrors").mkdir(exist_ok=True)
+            # checkouts are not synced to disk: after a crash of the machine they could be incomplete
+            for leaving in ("checkouts", "tmp"):
+                shutil.rmtree(self._root / leaving, ignore_errors=True)
+            self._runner.prepare()
+            self.checkouts.prepare()
+        except OSError as error:
+            if is_disk_full(error):
+                raise disk_full("cannot prepare the repository cache") from error
+            raise SourceError("Internal", f"cannot prepare the repository cache: {error.strerror}") from error
+        self._lock_file = lock
+
+    def _report(self, request: GitRequest) -> None:
+        self.requests[request.kind] += 1
+        if self._options.on_request is not None:
+            self._options.on_request(request)
+
+
+def _clean_path(path: str) -> str:
+    """``./a//b/`` → ``a/b``. Raises SourceError for paths that leave the root."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not parts:
+                raise SourceError("InvalidArgument", f"{path}: app path outside root")
+            parts.pop()
+            continue
+        parts.append(part)
+    return "/".join(parts)
