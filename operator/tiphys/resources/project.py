@@ -12,7 +12,7 @@ from tiphys.resources.application import API_VERSION
 from tiphys.resources.decoding import decode_as
 from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.meta import GroupKindItem, ListMeta, ObjectMeta
-from tiphys.resources.shape import ApiObject, Mandatory, always
+from tiphys.resources.shape import ApiObject, Mandatory, always, no_reference
 from tiphys.resources.spec import ApplicationDestination
 
 KIND = "AppProject"
@@ -123,7 +123,7 @@ class SourceIntegrityGitPolicy(ApiObject, frozen=True):
     """What is verified in which repositories."""
 
     repos: Mandatory[tuple[SourceIntegrityGitPolicyRepo, ...]] = always(tuple)
-    gpg: Mandatory[SourceIntegrityGitPolicyGPG | None] = msgspec.field(default_factory=lambda: None)
+    gpg: Mandatory[SourceIntegrityGitPolicyGPG | None] = always(no_reference)
 
 
 class SourceIntegrityGit(ApiObject, frozen=True):
@@ -135,7 +135,7 @@ class SourceIntegrityGit(ApiObject, frozen=True):
 class SourceIntegrity(ApiObject, frozen=True):
     """Verification of sources before they are rendered."""
 
-    git: Mandatory[SourceIntegrityGit | None] = msgspec.field(default_factory=lambda: None)
+    git: Mandatory[SourceIntegrityGit | None] = always(no_reference)
 
 
 class AppProjectSpec(ApiObject, frozen=True):

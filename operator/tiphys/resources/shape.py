@@ -45,6 +45,11 @@ def always(factory: Callable[[], T]) -> T:
     return value
 
 
+def no_reference() -> None:
+    """The empty value of a pointer that is written (as ``null``) even when it points nowhere."""
+    return
+
+
 class ApiObject(msgspec.Struct, frozen=True, omit_defaults=True, rename=json_name, kw_only=True):
     """Base of every API struct: frozen, JSON names by rule, empty fields left out."""
 
