@@ -7,14 +7,13 @@ repository), ``credentials`` (how a command gets its secrets), ``process`` (how 
 and ``history`` (what a commit says and touched).
 """
 
-from tiphys.sources.git.access import GitRepository, Trust
+from tiphys.sources.git.access import Trust
 from tiphys.sources.git.objects import TreeEntry
 from tiphys.sources.git.options import GitOptions, GitRequest
 from tiphys.sources.git.store import GitStore, RevisionMetadata
 
 __all__ = [
     "GitOptions",
-    "GitRepository",
     "GitRequest",
     "GitStore",
     "RevisionMetadata",

@@ -10,47 +10,16 @@ with its path's letters as written: servers may tell ``Org/App`` from ``org/app`
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Protocol
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 
+from tiphys.settings.repositories import Repository
+
 # sources.md 14.5
 _SSH = re.compile(r"^(ssh://)?([^/:]*?)@[^@]+$")
 _SCP = re.compile(r"^(?:([^/@:]+)@)?([^/:]+):(?!//)(.*)$")
-
-
-class GitRepository(Protocol):
-    """The part of ``settings.repositories.Repository`` that Git needs."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def username(self) -> str: ...
-    @property
-    def password(self) -> str: ...
-    @property
-    def bearer_token(self) -> str: ...
-    @property
-    def ssh_private_key(self) -> str: ...
-    @property
-    def tls_client_cert_data(self) -> str: ...
-    @property
-    def tls_client_cert_key(self) -> str: ...
-    @property
-    def insecure(self) -> bool: ...
-    @property
-    def enable_lfs(self) -> bool: ...
-    @property
-    def force_http_basic_auth(self) -> bool: ...
-    @property
-    def proxy(self) -> str: ...
-    @property
-    def no_proxy(self) -> str: ...
-    @property
-    def depth(self) -> int: ...
-    @property
-    def credential_digest(self) -> str: ...
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -111,17 +80,8 @@ def local_path(url: str) -> str | None:
     return url if "://" not in url and not is_ssh(url) else None
 
 
-def has_credentials(repository: GitRepository) -> bool:
-    return bool(
-        repository.username
-        or repository.password
-        or repository.bearer_token
-        or repository.ssh_private_key
-        or repository.tls_client_cert_data
-    )
-
-
-def mirror_key(repository: GitRepository) -> str:
+@lru_cache(maxsize=1024)
+def mirror_key(repository: Repository) -> str:
     """Name of the mirror's directory: equal for repositories that may share what was fetched."""
     user_info = urlsplit(repository.url.strip()).netloc.rpartition("@")[0] if is_http(repository.url) else ""
     parts = [

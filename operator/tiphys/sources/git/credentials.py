@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import SourceError
-from tiphys.sources.git.access import GitRepository, Trust, clean_url, host_of, is_http, is_ssh
+from tiphys.sources.git.access import Trust, clean_url, host_of, is_http, is_ssh
 
 # git asks "Username for 'https://host:port': " and "Password for 'https://user@host:port': "
 ASKPASS = """#!/bin/sh
@@ -42,7 +43,7 @@ class Handover(msgspec.Struct, frozen=True):
 
 @contextmanager
 def hand_over(
-    repository: GitRepository,
+    repository: Repository,
     trust: Trust,
     *,
     askpass: Path,
@@ -63,7 +64,7 @@ def hand_over(
 
 class _Builder:
     def __init__(
-        self, repository: GitRepository, trust: Trust, askpass: Path, folder: Path, connect_timeout: float
+        self, repository: Repository, trust: Trust, askpass: Path, folder: Path, connect_timeout: float
     ) -> None:
         self._repository = repository
         self._trust = trust
@@ -74,11 +75,27 @@ class _Builder:
         self._secrets: list[str] = []
 
     def build(self) -> Handover:
+        self._refuse_unknown_kinds()
         if is_http(self._repository.url):
             self._http()
         elif is_ssh(self._repository.url):
             self._ssh()
         return Handover(self._env, tuple(secret for secret in self._secrets if secret))
+
+    def _refuse_unknown_kinds(self) -> None:
+        """Kinds of 18.4 whose tokens must be fetched first, which this version cannot."""
+        repository = self._repository
+        if repository.password or repository.bearer_token or repository.ssh_private_key:
+            return
+        kind = ""
+        if repository.github_app_private_key:
+            kind = "GitHub App"
+        elif repository.gcp_service_account_key:
+            kind = "Google Cloud service account"
+        elif repository.use_azure_workload_identity or repository.azure_service_principal_client_secret:
+            kind = "Azure"
+        if kind:
+            raise SourceError("Unknown", f"{kind} credentials of Git repositories are not supported yet")
 
     def _http(self) -> None:
         repository = self._repository

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import CommandTimeout, RepositoryUnreachable, SourceError
-from tiphys.sources.git.access import GitRepository, clean_url, is_http
+from tiphys.sources.git.access import clean_url, is_http
 from tiphys.sources.git.flights import Flights
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.options import GitOptions, GitRequest
@@ -50,7 +51,7 @@ class Listings:
         return answer.refs if answer is not None else ()
 
     async def get(
-        self, key: str, repository: GitRepository, *, fresh: bool, since: float | None
+        self, key: str, repository: Repository, *, fresh: bool, since: float | None
     ) -> tuple[Ref, ...]:
         """Refs from an answer that is young enough, else from a (shared) new request."""
         now = asyncio.get_running_loop().time()
@@ -78,10 +79,10 @@ class Listings:
     def _outlived(self, answer: _Answer, now: float) -> bool:
         return answer.error is not None and now - answer.began > self._options.failure_cache_seconds
 
-    async def _wait(self, key: str, repository: GitRepository) -> None:
+    async def _wait(self, key: str, repository: Repository) -> None:
         await self._flights.share(key, lambda: self._ask(key, repository))
 
-    async def _ask(self, key: str, repository: GitRepository) -> _Answer:
+    async def _ask(self, key: str, repository: Repository) -> _Answer:
         loop = asyncio.get_running_loop()
         self._began[key] = loop.time()
         try:
@@ -100,7 +101,7 @@ class Listings:
         finally:
             del self._began[key]
 
-    async def _attempts(self, repository: GitRepository) -> _Answer:
+    async def _attempts(self, repository: Repository) -> _Answer:
         options = self._options
         pause = options.retry_duration
         attempt = 1
@@ -116,7 +117,7 @@ class Listings:
             await asyncio.sleep(min(pause, options.retry_max_duration))
             pause *= options.retry_factor
 
-    async def _once(self, repository: GitRepository) -> tuple[Ref, ...]:
+    async def _once(self, repository: Repository) -> tuple[Ref, ...]:
         options = self._options
         url = clean_url(repository.url)
         limit = options.request_timeout if is_http(url) else options.exec_timeout

@@ -14,8 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import RevisionNotFound, SourceError
-from tiphys.sources.git.access import GitRepository, clean_url
+from tiphys.sources.git.access import clean_url
 from tiphys.sources.git.flights import Flights
 from tiphys.sources.git.objects import CorruptMirror, ObjectReader
 from tiphys.sources.git.options import GitOptions, GitRequest
@@ -52,7 +53,7 @@ class Mirror:
         self.users = 0
         """Calls that are using the mirror; it is not thrown away meanwhile."""
 
-    async def ensure(self, repository: GitRepository, revision: str, refs: tuple[Ref, ...]) -> str:
+    async def ensure(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> str:
         """The full SHA of a commit that is in the mirror afterwards; fetched only if it was not.
 
         ``refs`` is the latest known listing, for servers that give out tips only. Concurrent callers
@@ -67,7 +68,7 @@ class Mirror:
     def forget(self) -> None:
         self._known.clear()
 
-    async def _ensure(self, repository: GitRepository, revision: str, refs: tuple[Ref, ...]) -> str:
+    async def _ensure(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> str:
         async with self._lock:
             try:
                 return await self._ensure_locked(repository, revision, refs)
@@ -81,7 +82,7 @@ class Mirror:
                     "Internal", f"Failed to fetch default: {error}", repository=clean_url(repository.url)
                 ) from error
 
-    async def _ensure_locked(self, repository: GitRepository, revision: str, refs: tuple[Ref, ...]) -> str:
+    async def _ensure_locked(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> str:
         await self._open()
         found = await self._commit(revision)
         if found is None:
@@ -136,7 +137,7 @@ class Mirror:
             raise SourceError("Internal", f"Failed to initialize git repo: {error.strerror}") from error
         self._opened = True
 
-    async def _fetch(self, repository: GitRepository, revision: str, refs: tuple[Ref, ...]) -> None:
+    async def _fetch(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> None:
         depth = repository.depth
         url = clean_url(repository.url)
         common = [f"--git-dir={self.path}", "fetch", "--quiet", "--force", "--no-write-fetch-head"]
@@ -165,7 +166,7 @@ class Mirror:
                 ) from refused
             await self._talk(repository, [*common, "--no-tags", "--", url, names[0]])
 
-    async def _talk(self, repository: GitRepository, arguments: list[str]) -> None:
+    async def _talk(self, repository: Repository, arguments: list[str]) -> None:
         started = time.monotonic()
         failed = True
         try:

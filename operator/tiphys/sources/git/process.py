@@ -8,16 +8,15 @@ removes its lock and temporary files, and SIGKILL after a grace time.
 import asyncio
 import errno
 import os
-import re
 import signal
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from tiphys.settings.urls import without_credentials
 from tiphys.sources.errors import CACHED_SOURCE, CommandTimeout, DiskFull, SourceError
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
 _NO_SPACE = ("no space left on device", "disk quota exceeded")
 _CANCEL_GRACE = 2.0
 
@@ -46,7 +45,7 @@ def redact(text: str, secrets: Iterable[str] = (), paths: Iterable[Path] = ()) -
         # very short values would blank out letters all over the text and hide nothing
         if len(secret) > 3:
             text = text.replace(secret, "******")
-    text = _USERINFO.sub("", text)
+    text = without_credentials(text)
     for path in paths:
         text = text.replace(str(path), CACHED_SOURCE)
     return text

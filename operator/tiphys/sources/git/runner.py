@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, SourceError
-from tiphys.sources.git.access import GitRepository, Trust, clean_url
+from tiphys.sources.git.access import Trust, clean_url
 from tiphys.sources.git.credentials import ASKPASS, hand_over
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.options import GitOptions
@@ -134,7 +135,7 @@ class GitRunner:
 
     async def remote(
         self,
-        repository: GitRepository,
+        repository: Repository,
         arguments: Sequence[str],
         *,
         cwd: Path,

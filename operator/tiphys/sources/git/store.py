@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import RepositoryUnreachable, RevisionNotFound, SourceError
-from tiphys.sources.git.access import GitRepository, Trust, clean_url, local_path, mirror_key
+from tiphys.sources.git.access import Trust, clean_url, local_path, mirror_key
 from tiphys.sources.git.checkouts import Checkouts
 from tiphys.sources.git.history import RevisionMetadata, read_changed_paths, read_metadata
 from tiphys.sources.git.links import check_links
@@ -80,7 +81,7 @@ class GitStore:
 
     async def resolve(
         self,
-        repository: GitRepository,
+        repository: Repository,
         target_revision: str,
         *,
         tag_prefix: str = "",
@@ -107,34 +108,34 @@ class GitStore:
         async with self._using(repository) as held:
             return await held.mirror.ensure(repository, found, refs)
 
-    async def refs(self, repository: GitRepository, *, fresh: bool = False) -> tuple[Ref, ...]:
+    async def refs(self, repository: Repository, *, fresh: bool = False) -> tuple[Ref, ...]:
         """All refs of the remote, in the order listed, tags peeled; shared as in :meth:`resolve`."""
         return await self._refs(repository, fresh=fresh, since=None)
 
-    async def _refs(self, repository: GitRepository, *, fresh: bool, since: float | None) -> tuple[Ref, ...]:
+    async def _refs(self, repository: Repository, *, fresh: bool, since: float | None) -> tuple[Ref, ...]:
         self._admit(repository)
         self._prepare()
         return await self._listings.get(mirror_key(repository), repository, fresh=fresh, since=since)
 
-    async def ensure(self, repository: GitRepository, sha: str) -> str:
+    async def ensure(self, repository: Repository, sha: str) -> str:
         """Have the commit in the mirror; its full SHA. Fetches at most once per new commit."""
         async with self._using(repository) as held:
             return await held.mirror.ensure(repository, sha, self._listings.known(mirror_key(repository)))
 
     # --- reading ---------------------------------------------------------------------------------
 
-    async def root_tree(self, repository: GitRepository, sha: str) -> str:
+    async def root_tree(self, repository: Repository, sha: str) -> str:
         """Object id of the commit's root directory: equal ids, equal content."""
         return await self._read(repository, sha, lambda held, full: held.trees.root(full))
 
-    async def entry(self, repository: GitRepository, sha: str, path: str) -> TreeEntry | None:
+    async def entry(self, repository: Repository, sha: str, path: str) -> TreeEntry | None:
         """The entry at ``path``, ``None`` if there is none. Symbolic links are not followed, neither
         at the end nor on the way."""
         clean = _clean_path(path)
         return await self._read(repository, sha, lambda held, full: held.trees.entry(full, clean))
 
     async def entries_at(
-        self, repository: GitRepository, sha: str, paths: Sequence[str]
+        self, repository: Repository, sha: str, paths: Sequence[str]
     ) -> list[TreeEntry | None]:
         """:meth:`entry` of many paths in one go, in the order asked: directories are read together,
         level by level."""
@@ -142,7 +143,7 @@ class GitStore:
         return await self._read(repository, sha, lambda held, full: held.trees.entries_at(full, clean))
 
     async def entries(
-        self, repository: GitRepository, sha: str, path: str = "", recursive: bool = False
+        self, repository: Repository, sha: str, path: str = "", recursive: bool = False
     ) -> Mapping[str, TreeEntry]:
         """Full path → entry of what a directory holds, in git's order within each directory; empty
         if ``path`` is no directory."""
@@ -156,7 +157,7 @@ class GitStore:
 
         return await self._read(repository, sha, read)
 
-    async def links(self, repository: GitRepository, sha: str) -> Mapping[str, str]:
+    async def links(self, repository: Repository, sha: str) -> Mapping[str, str]:
         """Path → target text of every symbolic link of the commit (cheap after the first time)."""
 
         async def read(held: _Held, full: str) -> Mapping[str, str]:
@@ -164,7 +165,7 @@ class GitStore:
 
         return await self._read(repository, sha, read)
 
-    async def check_links(self, repository: GitRepository, sha: str) -> None:
+    async def check_links(self, repository: Repository, sha: str) -> None:
         """Raises OutOfBoundsSymlink if any link of the commit leads outside (``sources.md`` 3)."""
         if self._options.allow_out_of_bounds_symlinks:
             return
@@ -177,7 +178,7 @@ class GitStore:
 
         await self._read(repository, sha, read)
 
-    async def blobs(self, repository: GitRepository, sha: str, oids: Sequence[str]) -> list[bytes]:
+    async def blobs(self, repository: Repository, sha: str, oids: Sequence[str]) -> list[bytes]:
         """Contents of files of commit ``sha``, in the order asked.
 
         Raises SourceError when they exceed ``max_blob_bytes`` together.
@@ -196,7 +197,7 @@ class GitStore:
 
     # --- directories -----------------------------------------------------------------------------
 
-    async def worktree_reason(self, repository: GitRepository, sha: str) -> str:
+    async def worktree_reason(self, repository: Repository, sha: str) -> str:
         """Why this commit's files are not all in its trees: ``"submodules"``, ``"lfs"`` or ``""``.
 
         With a reason, read from :meth:`materialize` (which then holds the whole repository) instead
@@ -211,7 +212,7 @@ class GitStore:
 
     @asynccontextmanager
     async def materialize(
-        self, repository: GitRepository, sha: str, paths: Iterable[str] = ("",)
+        self, repository: Repository, sha: str, paths: Iterable[str] = ("",)
     ) -> AsyncIterator[Path]:
         """A read-only directory that holds ``paths`` of the commit at their places.
 
@@ -257,7 +258,7 @@ class GitStore:
 
     # --- history ---------------------------------------------------------------------------------
 
-    async def changed_paths(self, repository: GitRepository, old: str, new: str) -> list[str]:
+    async def changed_paths(self, repository: Repository, old: str, new: str) -> list[str]:
         """Paths that differ between two commits (renames: both names), sorted."""
         await self.ensure(repository, old)
         return await self._read(
@@ -266,7 +267,7 @@ class GitStore:
             lambda held, full: read_changed_paths(self._runner, held.mirror.path, old, full),
         )
 
-    async def metadata(self, repository: GitRepository, sha: str) -> RevisionMetadata:
+    async def metadata(self, repository: Repository, sha: str) -> RevisionMetadata:
         """Author, date, message, tags and references of a commit (``sources.md`` 14.6)."""
         if not is_short_commit(sha):
             raise SourceError("InvalidArgument", f"revision {sha} must be resolved", revision=sha)
@@ -314,7 +315,7 @@ class GitStore:
         return Mirror(path, self._runner, self._options, self._report)
 
     @asynccontextmanager
-    async def _using(self, repository: GitRepository) -> AsyncIterator[_Held]:
+    async def _using(self, repository: Repository) -> AsyncIterator[_Held]:
         self._admit(repository)
         self._prepare()
         key = mirror_key(repository)
@@ -328,9 +329,7 @@ class GitStore:
         finally:
             held.mirror.users -= 1
 
-    async def _read(
-        self, repository: GitRepository, sha: str, read: Callable[[_Held, str], Awaitable[T]]
-    ) -> T:
+    async def _read(self, repository: Repository, sha: str, read: Callable[[_Held, str], Awaitable[T]]) -> T:
         """Read of a commit that is there; a mirror that fails at it is fetched anew, once."""
         async with self._using(repository) as held:
             refs = self._listings.known(mirror_key(repository))
@@ -351,7 +350,7 @@ class GitStore:
                     revision=sha,
                 ) from error
 
-    def _admit(self, repository: GitRepository) -> None:
+    def _admit(self, repository: Repository) -> None:
         """Our own mirrors are no repositories: through them one tenant could read another's."""
         path = local_path(repository.url)
         if path is None:

@@ -11,15 +11,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import SourceError
-from tiphys.sources.git.access import GitRepository, clean_url
+from tiphys.sources.git.access import clean_url
 from tiphys.sources.git.links import check_links
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.runner import GitRunner
 
 
 async def make_worktree(
-    runner: GitRunner, repository: GitRepository, mirror: Path, sha: str, target: Path, reason: str
+    runner: GitRunner, repository: Repository, mirror: Path, sha: str, target: Path, reason: str
 ) -> None:
     """Fill the empty directory ``target`` with the commit's files, submodules and LFS files.
 
@@ -68,7 +69,7 @@ async def _local(runner: GitRunner, arguments: Sequence[str], cwd: Path) -> None
     raise CorruptMirror(runner.explanation(finished))
 
 
-async def _remote(runner: GitRunner, repository: GitRepository, arguments: Sequence[str], cwd: Path) -> None:
+async def _remote(runner: GitRunner, repository: Repository, arguments: Sequence[str], cwd: Path) -> None:
     finished = await runner.remote(repository, arguments, cwd=cwd)
     if not finished.ok:
         try:
