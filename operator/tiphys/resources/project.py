@@ -87,7 +87,7 @@ class SyncWindow(ApiObject, frozen=True):
     """IANA name; UTC when empty."""
     and_operator: bool = False
     """Each given selector must match; without it one suffices."""
-    description: Description = ""
+    description: str = ""
     sync_overrun: bool = False
     """A sync that began when it was allowed may go on."""
 
