@@ -1,0 +1,1 @@
+"""Settings: ConfigMaps and Secrets as immutable typed snapshots, see ``store.py``."""
