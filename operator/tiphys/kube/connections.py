@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
@@ -29,7 +29,9 @@ from tiphys.kube.credentials import (
     bearer,
 )
 from tiphys.kube.errors import ConnectionSettingsError
-from tiphys.settings.clusters import Cluster
+
+if TYPE_CHECKING:  # only described by it; a client alone does not load the settings
+    from tiphys.settings.clusters import Cluster
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 PROXY_SCHEMES = ("http", "https", "socks5")
@@ -280,7 +282,7 @@ def _checked_proxy(url: str, where: str) -> str:
     return url
 
 
-def from_cluster(cluster: Cluster, local: Connection | None = None) -> Connection:
+def from_cluster(cluster: "Cluster", local: Connection | None = None) -> Connection:
     """A destination of the settings (operations.md 1.9).
 
     ``local`` is the connection of the cluster we run in (or the kubeconfig's): it serves
@@ -322,7 +324,7 @@ def from_cluster(cluster: Cluster, local: Connection | None = None) -> Connectio
     )
 
 
-def _cluster_credentials(cluster: Cluster) -> CredentialSource | None:
+def _cluster_credentials(cluster: "Cluster") -> CredentialSource | None:
     """Precedence: awsAuthConfig, execProviderConfig, then bearer token, then basic."""
     config = cluster.config
     if config.aws_auth is not None:
