@@ -24,7 +24,7 @@ class Kubectl:
 
     def __init__(self, program: Path, kubeconfig: Path, home: Path) -> None:
         self.kubeconfig = kubeconfig
-        self._program = program
+        self.program = program
         self._environment = clean_environment(home)
 
     def __call__(self, *args: str, stdin: str | bytes | None = None, check: bool = True) -> str:
@@ -34,7 +34,7 @@ class Kubectl:
             KubectlFailed: it ended with an error (only if ``check``).
         """
         done = subprocess.run(
-            [self._program, "--kubeconfig", self.kubeconfig, *args],
+            [self.program, "--kubeconfig", self.kubeconfig, *args],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             env=self._environment,

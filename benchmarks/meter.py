@@ -1,0 +1,169 @@
+"""Reading what processes and the API server did between two moments.
+
+CPU of a process: its own user and system time, that of its running descendants, and that of the
+children it has waited for (all from /proc, 10 ms ticks), so short-lived git and helm count. Memory:
+the sum of resident sizes over the process tree, sampled; pages that processes share count in each.
+API requests: the difference of ``apiserver_request_total`` without watches, without the requests of
+the driver, and without the control plane's own rate, which is measured before Tiphys starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+SAMPLE_SECONDS = 0.25
+_REQUESTS = re.compile(r"^apiserver_request_total\{([^}]*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+# What a person calls them; the server counts list and patch apart from get and put already.
+VERBS = ("GET", "LIST", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass
+class Measured:
+    """One scenario's figures. CPU in seconds, memory in MiB, latencies in seconds."""
+
+    name: str
+    size: int
+    wall: float = 0.0
+    product_cpu: float = 0.0
+    server_cpu: float = 0.0  # kube-apiserver and etcd
+    peak_rss: float = 0.0
+    requests: Counter[str] = field(default_factory=Counter)
+    git_requests: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def request_count(self) -> int:
+        return sum(self.requests.values())
+
+    @property
+    def ratio(self) -> float:
+        """CPU of Tiphys for each second of the control plane's."""
+        return self.product_cpu / self.server_cpu if self.server_cpu else 0.0
+
+
+def cpu_seconds(roots: Iterable[int]) -> float:
+    """CPU used so far by these processes with all their descendants, dead ones included."""
+    table = _process_table()
+    total = 0
+    for pid in _tree(roots, table):
+        total += table[pid][1]
+    return total / TICKS
+
+
+def resident_mib(roots: Iterable[int]) -> float:
+    """Resident memory of the process trees at this moment."""
+    pages = 0
+    for pid in _tree(roots, _process_table()):
+        try:
+            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        except OSError:
+            continue  # it ended meanwhile
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _process_table() -> dict[int, tuple[int, int]]:
+    """pid → (parent, ticks of CPU: own and of children waited for)."""
+    table: dict[int, tuple[int, int]] = {}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = Path(entry.path, "stat").read_text()
+        except OSError:
+            continue
+        fields = stat.rpartition(")")[2].split()
+        # Counted from the state: parent, …, utime, stime, cutime, cstime (proc(5)).
+        table[int(entry.name)] = (int(fields[1]), sum(map(int, fields[11:15])))
+    return table
+
+
+def _tree(roots: Iterable[int], table: Mapping[int, tuple[int, int]]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _) in table.items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    waiting = [pid for pid in roots if pid in table]
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found.add(pid)
+            waiting += children.get(pid, ())
+    return found
+
+
+def request_counts(metrics: str) -> Counter[str]:
+    """``apiserver_request_total`` by verb, without watches and without health and metrics."""
+    counts: Counter[str] = Counter()
+    for labels_text, value in _REQUESTS.findall(metrics):
+        labels = dict(_LABEL.findall(labels_text))
+        verb = {"APPLY": "PATCH", "CREATE": "POST", "UPDATE": "PUT"}.get(labels["verb"], labels["verb"])
+        if verb in VERBS and labels.get("resource"):
+            counts[verb] += int(float(value))
+    return counts
+
+
+@dataclass
+class Meter:
+    """Measures blocks of the benchmark.
+
+    ``driver_requests`` counts what the driver itself asked the API server so far; ``background`` is
+    the control plane's own requests a second.
+    """
+
+    product: Callable[[], list[int]]
+    server: list[int]
+    server_metrics: Callable[[], Awaitable[str]]
+    git_count: Callable[[], Awaitable[int]]
+    driver_requests: Counter[str]
+    background: dict[str, float] = field(default_factory=dict)
+
+    async def measure_background(self, seconds: float) -> None:
+        """How much the control plane asks itself while nobody works."""
+        before, start = request_counts(await self.server_metrics()), time.monotonic()
+        await asyncio.sleep(seconds)
+        after, end = request_counts(await self.server_metrics()), time.monotonic()
+        self.background = {verb: (after[verb] - before[verb]) / (end - start) for verb in VERBS}
+
+    @asynccontextmanager
+    async def measure(self, name: str, size: int) -> AsyncIterator[Measured]:
+        """Measure the block into the value it gets."""
+        result = Measured(name, size)
+        requests = request_counts(await self.server_metrics())
+        driver = Counter(self.driver_requests)
+        git = await self.git_count()
+        product = self.product()
+        product_cpu, server_cpu = cpu_seconds(product), cpu_seconds(self.server)
+        started = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            sampler = group.create_task(self._sample_memory(result))
+            try:
+                yield result
+            finally:
+                sampler.cancel()
+        result.wall = time.monotonic() - started
+        # A restart within the block begins a new count of its own.
+        base = product_cpu if self.product() == product else 0.0
+        result.product_cpu = cpu_seconds(self.product()) - base
+        result.server_cpu = cpu_seconds(self.server) - server_cpu
+        result.git_requests = await self.git_count() - git
+        after = request_counts(await self.server_metrics())
+        for verb in VERBS:
+            own = self.driver_requests[verb] - driver[verb]
+            idle = self.background.get(verb, 0.0) * result.wall
+            result.requests[verb] = max(0, after[verb] - requests[verb] - own - round(idle))
+
+    async def _sample_memory(self, result: Measured) -> None:
+        while True:
+            result.peak_rss = max(result.peak_rss, resident_mib(self.product()))
+            await asyncio.sleep(SAMPLE_SECONDS)

@@ -1,0 +1,222 @@
+"""What happens in each test. A scenario gets the bench, does what a user does, and waits for the end.
+
+All of them share one installation; B1 makes the applications that the others use. Times that a user
+would feel (until live, until healed) come from the driver's watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.driver import Driver, Seen, Watched
+from benchmarks.meter import Measured, Meter
+from benchmarks.repository import BenchRepository, app_file, big_file, big_name, config_map
+from tests.controlplane.installation import Operator
+
+NAMESPACE = "bench"
+CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+REFRESH = "argocd.argoproj.io/refresh"
+DRIFTS = 50
+DRIFT_PAUSE = 0.2
+STEADY_SECONDS = 240.0
+_RECONCILED = re.compile(r"^argocd_app_reconcile_count\{[^}]*\} (\S+)$", re.MULTILINE)
+
+
+@dataclass
+class Bench:
+    """What a scenario works with; ``restart`` stops Tiphys and starts it again."""
+
+    driver: Driver
+    meter: Meter
+    repository: BenchRepository
+    url: str
+    applications: Watched
+    config_maps: Watched
+    operator: Callable[[], Operator]
+    restart: Callable[[], None]
+    size: int
+    limit: float  # seconds any wait may take
+    version: int = 1
+
+    def name(self, index: int) -> str:
+        return f"app-{index:05d}"
+
+    def next_version(self) -> str:
+        self.version += 1
+        return str(self.version)
+
+
+def _well_at(revision: str) -> Callable[[Seen], bool]:
+    return lambda seen: seen.is_well and (not revision or seen.status.sync.revision == revision)
+
+
+def _has_version(version: str) -> Callable[[Seen], bool]:
+    return lambda seen: seen.data.get("version") == version
+
+
+async def create_all(bench: Bench) -> Measured:
+    """B1: create N applications of one object each, until all are Synced and Healthy."""
+    async with bench.meter.measure("B1 create", bench.size) as result:
+        names = [bench.name(index) for index in range(bench.size)]
+        await bench.driver.each(
+            lambda name=name: bench.driver.create_application(name, bench.url, name, NAMESPACE)  # type: ignore[misc]
+            for name in names
+        )
+        done = await bench.applications.wait_for(
+            lambda objects: all(name in objects and objects[name].is_well for name in names),
+            seconds=bench.limit,
+        )
+        if not done:
+            well = sum(seen.is_well for seen in bench.applications.objects.values())
+            result.failure = f"{well} of {bench.size} well after {bench.limit:.0f} s"
+    return result
+
+
+async def change_all(bench: Bench) -> Measured:
+    """B2: one commit changes every application; Tiphys finds it by itself (its poll of Git)."""
+    version = bench.next_version()
+    files = {app_file(i): config_map(f"app-{i:05d}", version) for i in range(bench.size)}
+    revision = bench.repository.commit(files)
+    async with bench.meter.measure("B2 commit changes all", bench.size) as result:
+        # The wait for the poll belongs to nobody: the clock starts when the first one moves.
+        at_new = _well_at(revision)
+        names = [bench.name(index) for index in range(bench.size)]
+        await bench.applications.wait_for(
+            lambda objects: any(objects[name].status.sync.revision == revision for name in names),
+            seconds=bench.limit,
+        )
+        first = time.monotonic()
+        done = await bench.applications.wait_for(
+            lambda objects: all(at_new(objects[name]) for name in names), seconds=bench.limit
+        )
+        result.extra["all after the first"] = f"{time.monotonic() - first:.1f} s"
+        if not done:
+            moved = sum(at_new(objects) for objects in bench.applications.objects.values())
+            result.failure = f"{moved} of {bench.size} at the commit after {bench.limit:.0f} s"
+    return result
+
+
+async def change_one(bench: Bench) -> Measured:
+    """B3: one commit touches one application, which is refreshed (as a webhook would)."""
+    version = bench.next_version()
+    index = bench.size // 2
+    name = bench.name(index)
+    revision = bench.repository.commit({app_file(index): config_map(name, version)})
+    async with bench.meter.measure("B3 commit changes one", bench.size) as result:
+        started = time.monotonic()
+        await bench.driver.refresh(name)
+        live = await bench.config_maps.wait_for_name(name, _has_version(version), seconds=bench.limit)
+        result.extra["live after"] = f"{time.monotonic() - started:.2f} s"
+        await bench.applications.wait_for_name(name, _well_at(revision), seconds=bench.limit)
+        result.extra["Synced after"] = f"{time.monotonic() - started:.2f} s"
+        # What follows late (others noticing the commit) belongs to the price, too.
+        await asyncio.sleep(max(0.0, 20 - (time.monotonic() - started)))
+        if not live:
+            result.failure = "the change did not arrive"
+    return result
+
+
+async def steady_state(bench: Bench) -> Measured:
+    """B4: nothing changes for four minutes."""
+    async with bench.meter.measure("B4 steady state", bench.size) as result:
+        await asyncio.sleep(STEADY_SECONDS)
+    result.extra["CPU a minute"] = f"{result.product_cpu / result.wall * 60:.3f} s"
+    return result
+
+
+async def drift(bench: Bench) -> Measured:
+    """B6: somebody edits 50 objects, one each 200 ms; until the content of Git is back."""
+    names = [bench.name(index) for index in range(min(DRIFTS, bench.size))]
+    waits: list[float] = []
+
+    async def one(name: str) -> None:
+        good = bench.config_maps.objects[name].data["version"]
+        body = {"data": {"version": "drifted"}}
+        started = time.monotonic()
+        await bench.driver.request("PATCH", f"{CONFIG_MAPS}/{name}", body, "application/merge-patch+json")
+        await bench.config_maps.wait_for_name(name, _has_version("drifted"), seconds=5)
+        if await bench.config_maps.wait_for_name(name, _has_version(good), seconds=bench.limit):
+            waits.append(time.monotonic() - started)
+
+    async with bench.meter.measure(f"B6 {len(names)} drifts", bench.size) as result:
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(one(name))
+                await asyncio.sleep(DRIFT_PAUSE)
+        await bench.applications.wait_for(
+            lambda objects: all(objects[name].is_well for name in names), seconds=bench.limit
+        )
+        if len(waits) < len(names):
+            result.failure = f"{len(waits)} of {len(names)} healed"
+    if waits:
+        waits.sort()
+        at = {share: waits[min(len(waits) - 1, int(share * len(waits)))] for share in (0.5, 0.99)}
+        result.extra["healed p50 / p99"] = f"{at[0.5]:.2f} / {at[0.99]:.2f} s"
+    return result
+
+
+async def restart(bench: Bench) -> Measured:
+    """B8: stop Tiphys, start it, until it has looked at every application again."""
+    async with bench.meter.measure("B8 restart", bench.size) as result:
+        started = time.monotonic()
+        await asyncio.to_thread(bench.restart)
+        result.extra["ready after"] = f"{time.monotonic() - started:.2f} s"
+        limit = time.monotonic() + bench.limit
+        looked = 0
+        while looked < bench.size and time.monotonic() < limit:
+            await asyncio.sleep(0.1)
+            text = await asyncio.to_thread(bench.operator().metrics)
+            looked = int(sum(float(value) for value in _RECONCILED.findall(text)))
+        result.extra["all looked at after"] = f"{time.monotonic() - started:.2f} s"
+        if looked < bench.size:
+            result.failure = f"{looked} of {bench.size} looked at"
+    return result
+
+
+def _big(objects: int) -> str:
+    """Name and folder of the application with that many objects."""
+    return f"big-{objects}"
+
+
+async def big_first(bench: Bench, objects: int) -> Measured:
+    """B9, first sync: one application of many objects."""
+    name = _big(objects)
+    async with bench.meter.measure("B9 first sync", objects) as result:
+        await bench.driver.create_application(name, bench.url, name, NAMESPACE)
+        if not await bench.applications.wait_for_name(name, _well_at(""), seconds=bench.limit):
+            result.failure = f"not well after {bench.limit:.0f} s"
+    return result
+
+
+async def big_no_op(bench: Bench, objects: int) -> Measured:
+    """B9, no-op: a hard refresh when nothing changed."""
+    name = _big(objects)
+    async with bench.meter.measure("B9 no-op hard refresh", objects) as result:
+        await bench.driver.refresh(name, "hard")
+        done = await bench.applications.wait_for_name(
+            name, lambda seen: REFRESH not in seen.metadata.annotations and seen.is_well, seconds=bench.limit
+        )
+        if not done:
+            result.failure = f"not refreshed after {bench.limit:.0f} s"
+    return result
+
+
+async def big_one_change(bench: Bench, objects: int) -> Measured:
+    """B9, one change: a commit that touches one of the many objects."""
+    version = bench.next_version()
+    index = objects // 2
+    name = big_name(objects, index)
+    revision = bench.repository.commit({big_file(objects, index): config_map(name, version)})
+    async with bench.meter.measure("B9 one object changed", objects) as result:
+        started = time.monotonic()
+        await bench.driver.refresh(_big(objects))
+        live = await bench.config_maps.wait_for_name(name, _has_version(version), seconds=bench.limit)
+        result.extra["live after"] = f"{time.monotonic() - started:.2f} s"
+        await bench.applications.wait_for_name(_big(objects), _well_at(revision), seconds=bench.limit)
+        if not live:
+            result.failure = "the change did not arrive"
+    return result
