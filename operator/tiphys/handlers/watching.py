@@ -1,0 +1,163 @@
+"""The watches over our own kinds and over the settings, run by Kopf.
+
+Two registries, since their reach differs: the settings live in the control-plane namespace only,
+Applications may live in others. An exception in a Kopf event handler would silently end the flow of
+events for its object, so nothing gets out of :func:`_guarded`; a watch whose task dies ends
+:meth:`Watching.run` with the error, and the whole process with it.
+"""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import aiohttp
+import kopf
+
+from tiphys.kube.connections import Connection
+from tiphys.resources.identity import AppKey, Manifest, ResourceKey
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+GROUP, VERSION = "argoproj.io", "v1alpha1"
+WORKER_LIMIT = 16
+PAGE = 500
+
+
+class Triggers(Protocol):
+    """What watch events of our kinds cause (the controller)."""
+
+    def application_seen(self, manifest: Manifest) -> None: ...
+    def application_gone(self, key: AppKey, uid: str) -> None: ...
+    def project_seen(self, manifest: Manifest) -> None: ...
+    def project_gone(self, key: AppKey, uid: str) -> None: ...
+
+
+class SettingsSink(Protocol):
+    """What takes in the objects of the settings."""
+
+    def is_relevant(self, manifest: Manifest) -> bool: ...
+    def put(self, manifest: Manifest) -> None: ...
+    def delete(self, key: ResourceKey) -> None: ...
+
+
+class Watching:
+    """Runs the watches until cancelled.
+
+    Args:
+        connection: to the control cluster.
+        control_namespace: where projects and settings live.
+        everywhere: watch Applications in all namespaces.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        control_namespace: str,
+        *,
+        everywhere: bool,
+        triggers: Triggers,
+        settings: SettingsSink,
+    ):
+        self._connection = connection
+        self._namespace = control_namespace
+        self._everywhere = everywhere
+        self._triggers = triggers
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Watch until cancelled; raises what ended a watch."""
+        home = kopf.OperatorRegistry()
+        apps = kopf.OperatorRegistry() if self._everywhere else home
+        self._register_settings(home)
+        self._register_projects(home)
+        self._register_applications(apps)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._operate(home, namespaces=[self._namespace]))
+            if apps is not home:
+                tasks.create_task(self._operate(apps, clusterwide=True))
+
+    async def _operate(self, registry: kopf.OperatorRegistry, **reach: Any) -> None:
+        connection = self._connection
+
+        @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            # Called again when the server says 401: a rotated token is read anew.
+            authorization, context = await connection.authorize()
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=context if context is not None else False),
+                headers={"Authorization": authorization} if authorization else {},
+                proxy=connection.proxy or None,
+            )
+            return kopf.AiohttpSession(
+                server=connection.server,
+                aiohttp_session=session,
+                default_namespace=self._namespace,
+            )
+
+        settings = kopf.OperatorSettings()
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.queueing.worker_limit = WORKER_LIMIT
+        settings.queueing.idle_timeout = 0.5
+        settings.watching.chunk_size = PAGE
+        settings.execution.max_workers = 1
+        await kopf.operator(
+            registry=registry, settings=settings, standalone=True, stop_flag=asyncio.Event(), **reach
+        )
+        raise RuntimeError("the watch of our own kinds ended")
+
+    def _register_applications(self, registry: kopf.OperatorRegistry) -> None:
+        @kopf.on.event(GROUP, VERSION, "applications", registry=registry)
+        @_guarded
+        def on_application(event: Any, **_: Any) -> None:
+            manifest = event["object"]
+            if event["type"] == "DELETED":
+                self._triggers.application_gone(_key(manifest), manifest["metadata"].get("uid", ""))
+            else:
+                self._triggers.application_seen(manifest)
+
+    def _register_projects(self, registry: kopf.OperatorRegistry) -> None:
+        @kopf.on.event(GROUP, VERSION, "appprojects", registry=registry)
+        @_guarded
+        def on_project(event: Any, **_: Any) -> None:
+            manifest = event["object"]
+            if event["type"] == "DELETED":
+                self._triggers.project_gone(_key(manifest), manifest["metadata"].get("uid", ""))
+            else:
+                self._triggers.project_seen(manifest)
+
+    def _register_settings(self, registry: kopf.OperatorRegistry) -> None:
+        for kind, plural in (("ConfigMap", "configmaps"), ("Secret", "secrets")):
+
+            @kopf.on.event("", "v1", plural, registry=registry, id=f"settings-{plural}")
+            @_guarded
+            def on_settings(event: Any, kind: str = kind, **_: Any) -> None:
+                manifest = {**event["object"], "apiVersion": "v1", "kind": kind}
+                if not self._settings.is_relevant(manifest):
+                    return
+                if event["type"] == "DELETED":
+                    namespace, name = _key(manifest)
+                    self._settings.delete(ResourceKey("", kind, namespace, name))
+                else:
+                    self._settings.put(manifest)
+
+
+def _key(manifest: Manifest) -> AppKey:
+    metadata = manifest["metadata"]
+    return AppKey(metadata.get("namespace") or "", metadata["name"])
+
+
+def _guarded(handler: Callable[..., None]) -> Callable[..., Awaitable[None]]:
+    """The handler, with whatever it raises logged and kept from Kopf."""
+
+    @functools.wraps(handler)
+    async def safe(**kwargs: Any) -> None:
+        try:
+            handler(**kwargs)
+        except Exception:
+            name = kwargs["event"]["object"].get("metadata", {}).get("name", "")
+            log.exception("an event was not taken in", extra={"name_of_object": name})
+
+    return safe

@@ -1,0 +1,364 @@
+"""One look at one application, told from top to bottom (design section 3, applications.md 10).
+
+``look`` compares and writes the status; if automatic sync is due it stores the operation in the
+same write and hands the comparison on, so that ``operation`` can begin at once. Each step that
+fails sets its condition and ends the look there.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from tiphys.compare.hooks import hook_types
+from tiphys.projects.validate import normalize_spec
+from tiphys.projects.windows import can_sync, matching_windows
+from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.autosync import AutoSync, decide_auto_sync
+from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
+from tiphys.reconcile.comparison import UNKNOWN, Comparison, ComparisonInputs
+from tiphys.reconcile.conditions import set_conditions
+from tiphys.reconcile.desired import (
+    ClusterFacts,
+    Desired,
+    DesiredRequest,
+    DesiredStateError,
+    stored_revisions,
+)
+from tiphys.reconcile.events import EventMessage, sync_started, transition
+from tiphys.reconcile.finalizers import with_delete_hook_finalizers
+from tiphys.reconcile.queue import Priority
+from tiphys.reconcile.refresh import (
+    REFRESH_ANNOTATION,
+    REFRESH_TIMESTAMP_ANNOTATION,
+    Level,
+    Refresh,
+    namespace_metadata_differs,
+)
+from tiphys.reconcile.services import Services
+from tiphys.reconcile.situation import IgnoreRuleError, Situation, SpecProblems, rules_of, situate
+from tiphys.reconcile.statuses import compared_to, merge_patch, status_patch, summary_of, with_health
+from tiphys.reconcile.writing import Stale, TooLarge
+from tiphys.resources.application import (
+    Application,
+    ApplicationSource,
+    ApplicationStatus,
+    OperationState,
+    SyncStatus,
+    to_json,
+)
+from tiphys.resources.times import to_timestamp
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+STATUS_TOO_LARGE = (
+    "Application status exceeds the Kubernetes resource size limit and could not be persisted. "
+    "The displayed status may be stale. Reduce the number of managed resources, set "
+    "ApplyOutOfSyncOnly=true, lower spec.revisionHistoryLimit, or split the Application."
+)
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What a look found and wrote; the operation that follows may build on it."""
+
+    app: Application
+    situation: Situation | None = None
+    handle: ClusterHandle | None = None
+    comparison: Comparison | None = None
+
+
+async def look(services: Services, app: Application, refresh: Refresh) -> Look:
+    """Compare ``app``, decide automatic sync, write what changed."""
+    now = services.clock()
+    services.memory.requested.pop(app.key, None)
+
+    # Load and validate; a problem of spec or permission is a condition and ends the look.
+    situation = situate(services, app)
+    if isinstance(situation, SpecProblems):
+        status = conditions_into(app.status, situation.found, kinds.SPEC_TYPES, services)
+        status = _unknown(status, services)
+        services.memory.looked_at[app.key] = now
+        return Look(await write_look(services, app, status, refresh, ()))
+
+    # The live state of the destination.
+    try:
+        handle = await services.pool.get(situation.cluster)
+    except ClusterNotReady as error:
+        found = [(kinds.COMPARISON_ERROR, f"Failed to load live state: {error}")]
+        status = conditions_into(app.status, (), kinds.SPEC_TYPES, services)
+        status = conditions_into(status, found, kinds.COMPARISON_TYPES, services)
+        status = msgspec.structs.replace(
+            status, sync=msgspec.structs.replace(status.sync, status=UNKNOWN, compared_to=compared_to(app))
+        )
+        status = with_health(status, UNKNOWN, "", now)
+        services.memory.looked_at[app.key] = now
+        return Look(await write_look(services, app, status, refresh, ()))
+
+    # The desired state: revisions, manifests, targets.
+    recent = refresh.level <= Level.RECENT
+    desired, found = await load_desired(
+        services,
+        situation,
+        handle,
+        sources=app.spec.effective_sources(),
+        revisions=stored_revisions(app) if recent else (),
+        fresh=refresh.level >= Level.FORCE,
+        no_cache=refresh.hard,
+    )
+    if desired is None and _within_grace(services, app, refresh):
+        log.info("repository error within the grace period", extra={"app": str(app.key)})
+        services.memory.looked_at[app.key] = now
+        return Look(app)
+
+    # Compare, object by object.
+    comparison = await compare_now(services, situation, handle, desired, found, no_cache=refresh.hard)
+
+    # Automatic sync, where its windows permit it.
+    auto = _auto_sync(services, situation, comparison)
+    if auto is not None and auto.retry_after is not None:
+        services.ask(app.key, Level.LATEST, Priority.TIMER, after=auto.retry_after)
+
+    # One status, one write.
+    status = conditions_into(app.status, (), kinds.SPEC_TYPES, services)
+    if auto is not None:
+        errors = [(kinds.SYNC_ERROR, auto.error)] if auto.error else []
+        status = conditions_into(status, errors, frozenset({kinds.SYNC_ERROR}), services)
+    status = with_comparison(services, situation, handle, status, comparison)
+    if refresh.level >= Level.LATEST or not app.status.reconciled_at:
+        services.memory.looked_at[app.key] = now
+    written = await write_look(
+        services, app, status, refresh, comparison.pairs, comparison=comparison, auto=auto
+    )
+    return Look(written, situation, handle, comparison)
+
+
+async def load_desired(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    *,
+    sources: tuple[ApplicationSource, ...],
+    revisions: tuple[str, ...],
+    fresh: bool,
+    no_cache: bool,
+) -> tuple[Desired | None, list[tuple[str, str]]]:
+    """The desired state, or None with the condition that says why not."""
+    discovery = await handle.client.discovery()
+    request = DesiredRequest(
+        app=situation.app,
+        instance=situation.instance,
+        sources=sources,
+        revisions=revisions,
+        settings=situation.settings,
+        tracking=situation.tracking,
+        facts=ClusterFacts(
+            server=situation.cluster.server,
+            version=discovery.version,
+            api_versions=discovery.api_versions,
+            is_namespaced=discovery.is_namespaced,
+            generation=id(discovery),
+        ),
+        fresh=fresh,
+        no_cache=no_cache,
+    )
+    try:
+        desired = await services.desired.load(request)
+    except DesiredStateError as error:
+        return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]
+    services.memory.first_error.pop(situation.app.key, None)
+    return desired, []
+
+
+async def compare_now(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    desired: Desired | None,
+    found: list[tuple[str, str]],
+    *,
+    no_cache: bool = False,
+) -> Comparison:
+    """Compare with the live state as the cache has it at this moment."""
+    app = situation.app
+    try:
+        rules = rules_of(situation, server_side_diff=services.options.server_side_diff)
+    except IgnoreRuleError as error:
+        text = f"Failed to compare desired state to live state: {error}"
+        found = [*found, (kinds.COMPARISON_ERROR, text)]
+        bare = msgspec.structs.replace(
+            situation,
+            app=msgspec.structs.replace(
+                app, spec=msgspec.structs.replace(app.spec, ignore_differences=())
+            ),
+        )
+        rules = rules_of(bare, server_side_diff=False)
+        desired = None
+    return await services.comparer.compare(
+        ComparisonInputs(
+            app=app,
+            instance=situation.instance,
+            project=situation.project,
+            cluster=situation.cluster,
+            client=handle.client,
+            cache=handle.cache,
+            desired=desired,
+            rules=rules,
+            tracking=situation.tracking,
+            namespace_metadata_differs=namespace_metadata_differs(app),
+            control_namespace=situation.settings.control_namespace,
+            found=tuple(found),
+            no_cache=no_cache,
+        )
+    )
+
+
+def with_comparison(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    status: ApplicationStatus,
+    comparison: Comparison,
+) -> ApplicationStatus:
+    """``status`` with everything a comparison says (applications.md 4)."""
+    app = situation.app
+    now = services.clock()
+    multiple = app.spec.has_multiple_sources
+    revisions = comparison.revisions
+    if not revisions and not multiple:
+        revisions = (app.spec.effective_sources()[0].target_revision,)
+    sync = SyncStatus(
+        status=comparison.sync_status,
+        compared_to=compared_to(app),
+        revision="" if multiple else (revisions[0] if revisions else ""),
+        revisions=revisions if multiple else (),
+    )
+    tree = handle.cache.summary(situation.instance)
+    types = comparison.source_types
+    status = conditions_into(status, comparison.found, kinds.COMPARISON_TYPES, services)
+    status = msgspec.structs.replace(
+        status,
+        sync=sync,
+        resources=comparison.resources,
+        source_type="" if multiple else (types[0] if types else ""),
+        source_types=types if multiple else (),
+        summary=summary_of(app, tree.images, tree.external_urls, tree.is_app_of_apps),
+        controller_namespace=situation.settings.control_namespace,
+    )
+    return with_health(status, comparison.health.status, comparison.health.message, now)
+
+
+def conditions_into(
+    status: ApplicationStatus,
+    found: Sequence[tuple[str, str]],
+    evaluated: frozenset[str],
+    services: Services,
+) -> ApplicationStatus:
+    """``status`` with the conditions of one step."""
+    updated = set_conditions(status.conditions or (), found, evaluated, to_timestamp(services.clock()))
+    return msgspec.structs.replace(status, conditions=updated)
+
+
+async def write_look(
+    services: Services,
+    app: Application,
+    status: ApplicationStatus,
+    refresh: Refresh,
+    _pairs: Sequence[object],
+    *,
+    comparison: Comparison | None = None,
+    auto: AutoSync | None = None,
+) -> Application:
+    """Write what differs, in one patch; tell transitions as Events."""
+    now = services.clock()
+    body: dict[str, Any] = {}
+    guard = False
+    operation = auto.operation if auto is not None else None
+    messages: list[EventMessage] = [
+        *transition("sync", app.status.sync.status, status.sync.status),
+        *transition("health", app.status.health.status, status.health.status, status.health.message),
+    ]
+    if operation is not None:
+        # The started operation goes into the same write as the status that asked for it.
+        started = OperationState(operation=operation, phase="Running", started_at=to_timestamp(now))
+        status = msgspec.structs.replace(status, operation_state=started)
+        body["operation"] = to_json(operation)
+        guard = True
+        revisions = operation.sync.revisions or (operation.sync.revision,) if operation.sync else ()
+        messages.append(sync_started(revisions))
+    metadata = _metadata_patch(app, comparison)
+    if REFRESH_ANNOTATION in (app.metadata.annotations or {}):
+        metadata["annotations"] = {REFRESH_ANNOTATION: None}
+        if REFRESH_TIMESTAMP_ANNOTATION in (app.metadata.annotations or {}):
+            metadata["annotations"][REFRESH_TIMESTAMP_ANNOTATION] = None
+    if metadata:
+        body["metadata"] = metadata
+        guard = True
+    spec = normalize_spec(app.spec)
+    if comparison is not None and spec != app.spec:
+        body["spec"] = merge_patch(to_json(app.spec), to_json(spec))
+    changed = status_patch(app.status, status)
+    if changed or body:
+        # A look that found nothing new writes nothing, not even its time (docs/differences.md).
+        if refresh.level >= Level.LATEST or not app.status.reconciled_at:
+            status = msgspec.structs.replace(status, reconciled_at=to_timestamp(now))
+            changed = status_patch(app.status, status)
+        if changed:
+            body["status"] = changed
+    if not body:
+        return app
+    try:
+        written = await services.writer.patch(app, body, guard=guard)
+    except Stale:
+        # Somebody wrote in between: an edit, or another refresh request that must not be lost.
+        services.ask(app.key, refresh.level, Priority.CHANGE)
+        raise
+    except TooLarge:
+        found = [(kinds.UNKNOWN_ERROR, STATUS_TOO_LARGE)]
+        fallback = conditions_into(app.status, found, frozenset({kinds.UNKNOWN_ERROR}), services)
+        return await services.writer.patch(app, {"status": status_patch(app.status, fallback)})
+    services.events.emit(written, messages, now)
+    return written
+
+
+def _metadata_patch(app: Application, comparison: Comparison | None) -> dict[str, Any]:
+    if comparison is None or comparison.failed or app.metadata.deletion_timestamp:
+        return {}
+    present = tuple(app.metadata.finalizers or ())
+    types = {kind for hook in (*comparison.hooks, *comparison.delete_hooks) for kind in hook_types(hook.manifest())}
+    wanted = with_delete_hook_finalizers(present, pre="PreDelete" in types, post="PostDelete" in types)
+    return {} if wanted == present else {"finalizers": list(wanted)}
+
+
+def _unknown(status: ApplicationStatus, services: Services) -> ApplicationStatus:
+    """Sync and health Unknown without a message (applications.md 10.2 step 1)."""
+    status = msgspec.structs.replace(status, sync=msgspec.structs.replace(status.sync, status=UNKNOWN))
+    status = with_health(status, UNKNOWN, "", services.clock())
+    return msgspec.structs.replace(status, health=msgspec.structs.replace(status.health, message=""))
+
+
+def _within_grace(services: Services, app: Application, refresh: Refresh) -> bool:
+    """At levels 1 and 2 the first repository error is held back for the grace period."""
+    if refresh.level >= Level.FORCE:
+        return False
+    now = services.clock()
+    first = services.memory.first_error.setdefault(app.key, now)
+    return now - first <= timedelta(seconds=services.options.repo_error_grace)
+
+
+def _auto_sync(services: Services, situation: Situation, comparison: Comparison) -> AutoSync | None:
+    """The automatic sync verdict; None while a window forbids it (SyncError stays as it is)."""
+    app = situation.app
+    now = services.clock()
+    windows = matching_windows(situation.project, app)
+    if not can_sync(windows, manual=False, now=now).allowed:
+        return None
+    return decide_auto_sync(
+        app,
+        sync_status=comparison.sync_status,
+        resources=comparison.resources,
+        revisions=comparison.revisions,
+        backoff=services.options.backoff,
+        now=now,
+    )

@@ -1,0 +1,196 @@
+"""Whether an application syncs itself now (applications.md 12).
+
+Pure. The rows of the reference's table are evaluated in order; the answer holds the operation to
+store, the ``SyncError`` to show, or the seconds after which to look again, always with the reason.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from tiphys.reconcile.durations import parse_duration
+from tiphys.resources.application import (
+    Application,
+    Operation,
+    OperationInitiator,
+    OperationState,
+    ResourceStatus,
+    RetryStrategy,
+    SyncOperation,
+    SyncOperationResource,
+)
+from tiphys.resources.times import from_timestamp
+
+DEFAULT_RETRY_LIMIT = 5
+COMPLETED = frozenset({"Failed", "Error", "Succeeded"})
+
+
+class SelfHealBackoff(msgspec.Struct, frozen=True):
+    """Pauses between self-heal attempts, in seconds."""
+
+    duration: float = 2.0
+    factor: float = 3.0
+    cap: float = 300.0
+    fixed: float = 0.0  # used when duration is 0
+
+    def delay(self, attempts: int) -> float:
+        """The pause before the attempt that follows ``attempts`` earlier ones."""
+        if self.duration <= 0:
+            return self.fixed
+        if attempts <= 0:
+            return 0.0
+        return float(min(self.cap, self.duration * self.factor ** min(attempts - 1, 64)))
+
+
+class AutoSync(msgspec.Struct, frozen=True):
+    """The verdict: at most one of ``operation``, ``error`` and ``retry_after`` is set."""
+
+    why: str
+    operation: Operation | None = None
+    error: str | None = None
+    retry_after: float | None = None
+
+
+def decide_auto_sync(
+    app: Application,
+    *,
+    sync_status: str,
+    resources: Sequence[ResourceStatus],
+    revisions: Sequence[str],
+    backoff: SelfHealBackoff,
+    now: datetime,
+) -> AutoSync:
+    """Evaluate the table for a comparison that has just ended.
+
+    Args:
+        app: as stored, before this comparison's status.
+        sync_status, resources, revisions: of the comparison.
+    """
+    policy = app.spec.sync_policy
+    automated = policy.automated if policy else None
+    if policy is None or automated is None or automated.enabled is False:
+        return AutoSync("automated sync is off")
+    if app.operation is not None:
+        return AutoSync("another operation is in progress")
+    if app.metadata.deletion_timestamp:
+        return AutoSync("the application is being deleted")
+    if sync_status != "OutOfSync":
+        return AutoSync(f"sync status is {sync_status}")
+    prune = bool(automated.prune)
+    if not prune and all(r.status == "Synced" or r.requires_pruning for r in resources):
+        return AutoSync("only pruning is needed and automated pruning is off")
+
+    state = app.status.operation_state
+    attempted = already_attempted(app, revisions)
+    heal = False
+    attempts = 0
+    if attempted and state is not None:
+        if state.phase != "Succeeded":
+            return AutoSync(
+                "the last attempt failed",
+                error=f"Failed last sync attempt to [{' '.join(revisions)}]: {state.message}",
+            )
+        if not automated.self_heal:
+            return AutoSync("this revision was synced already and self-heal is off")
+        attempts = state.operation.sync.self_heal_attempts_count if state.operation.sync else 0
+        remaining = _backoff_remaining(state, attempts, backoff, now)
+        if remaining > 0:
+            return AutoSync("self-heal waits for its back-off", retry_after=remaining)
+        heal = True
+        attempts += 1
+    if prune and not automated.allow_empty and all(r.requires_pruning for r in resources):
+        return AutoSync(
+            "everything would be pruned",
+            error=f"Skipping sync attempt to [{' '.join(revisions)}]: auto-sync will wipe out all resources",
+        )
+    return AutoSync(
+        "self-heal" if heal else "new revision or source",
+        operation=_operation(app, revisions, prune, attempts, resources if heal else None),
+    )
+
+
+def already_attempted(app: Application, revisions: Sequence[str]) -> bool:
+    """The last started operation was for this very state (applications.md 12).
+
+    A commit that touches nothing the application reads leaves ``revisions`` as they were
+    (``desired``), so it starts nothing, with or without ``manifest-generate-paths``.
+    """
+    state = app.status.operation_state
+    if state is None:
+        return False
+    result = state.sync_result
+    if result is None:
+        return state.phase in COMPLETED
+    multiple = app.spec.has_multiple_sources
+    synced = result.revisions if multiple else (result.revision,)
+    if synced != tuple(revisions):
+        return False
+    sources = result.sources if multiple else (result.source,)
+    return sources == app.spec.effective_sources()
+
+
+def _backoff_remaining(state: OperationState, attempts: int, backoff: SelfHealBackoff, now: datetime) -> float:
+    delay = backoff.delay(attempts)
+    if not state.finished_at:
+        return delay
+    return delay - (now - from_timestamp(state.finished_at)).total_seconds()
+
+
+def _operation(
+    app: Application,
+    revisions: Sequence[str],
+    prune: bool,
+    attempts: int,
+    heal: Sequence[ResourceStatus] | None,
+) -> Operation:
+    policy = app.spec.sync_policy
+    assert policy is not None
+    multiple = app.spec.has_multiple_sources
+    sources = app.spec.effective_sources()
+    return Operation(
+        sync=SyncOperation(
+            revision="" if multiple else (revisions[0] if revisions else ""),
+            revisions=tuple(revisions) if multiple else (),
+            source=None if multiple else sources[0],
+            sources=sources if multiple else (),
+            prune=prune,
+            sync_options=policy.sync_options,
+            self_heal_attempts_count=attempts,
+            resources=tuple(
+                SyncOperationResource(group=r.group, kind=r.kind, name=r.name)
+                for r in heal
+                if r.status != "Synced"
+            )
+            if heal is not None
+            else (),
+        ),
+        initiated_by=OperationInitiator(automated=True),
+        retry=policy.retry or RetryStrategy(limit=DEFAULT_RETRY_LIMIT),
+    )
+
+
+DEFAULT_BACKOFF_DURATION = 5.0
+DEFAULT_BACKOFF_FACTOR = 2
+DEFAULT_BACKOFF_CAP = 180.0
+
+
+def retry_delay(retry: RetryStrategy | None, attempt: int) -> float:
+    """Seconds to wait before retry ``attempt`` (0 is the first): ``min(duration × factor^attempt,
+    maxDuration)`` (applications.md 7.4). The reference prints this pause but waits one factor
+    longer; we wait what we print.
+
+    Raises:
+        DurationError: a back-off text that is no duration.
+    """
+    backoff = retry.backoff if retry else None
+    duration, cap, factor = DEFAULT_BACKOFF_DURATION, DEFAULT_BACKOFF_CAP, DEFAULT_BACKOFF_FACTOR
+    if backoff is not None:
+        if backoff.duration:
+            duration = parse_duration(backoff.duration)
+        if backoff.max_duration:
+            cap = parse_duration(backoff.max_duration)
+        if backoff.factor is not None:
+            factor = backoff.factor
+    delay = float(duration * factor ** min(attempt, 64))
+    return min(delay, cap) if cap > 0 else delay

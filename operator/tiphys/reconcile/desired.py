@@ -1,0 +1,283 @@
+"""The desired state of an application: its revisions resolved, its sources rendered, its targets
+prepared, and all of it remembered as long as nothing it was made of changes.
+
+For each application the last result is kept with everything that went into it. A look at an
+application whose revisions did not move costs a comparison of those inputs. When a revision moved,
+the paths that changed between the two commits are asked once for all applications of the
+repository; an application that reads none of them keeps its targets (and, unlike the reference,
+its recorded revision).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tiphys.compare.targets import PreparedTargets, prepare_targets
+from tiphys.compare.tracking import Tracking
+from tiphys.resources.application import Application, ApplicationSource
+from tiphys.resources.identity import AppKey, Manifest
+from tiphys.settings.model import Settings
+from tiphys.settings.repositories import Repository
+from tiphys.sources.errors import SourceError
+from tiphys.sources.git.store import GitStore
+from tiphys.sources.rendering import Renderer, RenderRequest
+from tiphys.sources.render.model import RefSource
+
+
+class DesiredStateError(Exception):
+    """The desired state cannot be had; the text is what follows ``Failed to load target state: ``.
+
+    ``transient`` is set for failures of the repository's side, which a grace period may swallow.
+    """
+
+    def __init__(self, message: str, *, transient: bool):
+        super().__init__(message)
+        self.transient = transient
+
+
+class ClusterFacts(msgspec.Struct, frozen=True):
+    """What rendering and normalisation may know of the destination cluster."""
+
+    server: str
+    version: str
+    api_versions: tuple[str, ...]
+    is_namespaced: Callable[[str, str], bool | None]
+    generation: int  # changes when discovery does
+
+
+class DesiredRequest(msgspec.Struct, frozen=True):
+    """Everything a desired state is made of.
+
+    Attributes:
+        sources: the effective sources, or those an operation overrides them with.
+        revisions: one per source; ``""`` means the source's target revision.
+        fresh: ask the repository again instead of using the last answer of this cycle.
+        no_cache: render again even if nothing changed.
+    """
+
+    app: Application
+    instance: str
+    sources: tuple[ApplicationSource, ...]
+    revisions: tuple[str, ...]
+    settings: Settings
+    tracking: Tracking
+    facts: ClusterFacts
+    fresh: bool = False
+    no_cache: bool = False
+
+
+class Desired(msgspec.Struct, frozen=True):
+    """A desired state: the resolved revision and type of each source, and the targets."""
+
+    revisions: tuple[str, ...]
+    source_types: tuple[str, ...]
+    prepared: PreparedTargets
+
+
+class _Memo(msgspec.Struct):
+    inputs: tuple[Any, ...]
+    commits: tuple[str, ...]  # the commits the targets are known to be right for
+    reads: tuple[tuple[str, ...] | None, ...]  # per source: paths read; None: anything
+    desired: Desired
+
+
+class DesiredStates:
+    """Loads desired states and remembers the last of each application."""
+
+    def __init__(self, git: GitStore, renderer: Renderer):
+        self._git = git
+        self._renderer = renderer
+        self._memos: dict[AppKey, _Memo] = {}
+
+    def forget(self, key: AppKey) -> None:
+        """Drop what is remembered of an application that is gone."""
+        self._memos.pop(key, None)
+
+    async def load(self, request: DesiredRequest) -> Desired:
+        """Resolve, render and prepare.
+
+        Raises:
+            DesiredStateError: with the reference's text, naming the source.
+        """
+        sources = request.sources
+        count = len(sources)
+        key = request.app.key
+        inputs = self._inputs(request)
+        memo = self._memos.get(key) if not request.no_cache else None
+        if memo is not None and memo.inputs != inputs:
+            memo = None
+        if memo is not None and request.revisions == memo.desired.revisions and not request.fresh:
+            return memo.desired
+        repositories: list[Repository] = []
+        commits: list[str] = []
+        for index, source in enumerate(sources):
+            repository = request.settings.repositories.lookup(source.repo_url, request.app.spec.project)
+            repositories.append(repository)
+            wanted = request.revisions[index] if index < len(request.revisions) else ""
+            try:
+                commits.append(await self._resolve(repository, source, wanted, request))
+            except SourceError as error:
+                raise _failure(index, count, error) from error
+
+        if memo is not None and (
+            memo.commits == tuple(commits)
+            or await self._untouched(repositories, memo.reads, memo.commits, commits)
+        ):
+            memo.commits = tuple(commits)
+            if request.fresh:  # a person or an operation asked: show the commit it was asked at
+                memo.desired = msgspec.structs.replace(memo.desired, revisions=tuple(commits))
+            return memo.desired
+
+        refs = _references(sources, repositories, commits)
+        manifests: list[Manifest] = []
+        types: list[str] = []
+        reads: list[tuple[str, ...] | None] = []
+        for index, source in enumerate(sources):
+            if source.ref and not source.path and not source.chart:
+                types.append("")
+                reads.append(())
+                continue
+            try:
+                rendered = await self._renderer.render(
+                    self._render_request(request, source, repositories[index], commits[index], refs)
+                )
+            except SourceError as error:
+                raise _failure(index, count, error) from error
+            manifests.extend(msgspec.json.decode(body) for body in rendered.manifests)
+            types.append(rendered.source_type)
+            reads.append(rendered.reads)
+        prepared = prepare_targets(
+            manifests,
+            is_namespaced=request.facts.is_namespaced,
+            destination_namespace=request.app.spec.destination.namespace,
+            tracking=request.tracking,
+            instance=request.instance,
+            is_excluded=lambda group, kind: request.settings.resource_filter.is_excluded(
+                group, kind, request.facts.server
+            ),
+        )
+        if refs:  # a value file of another source may change without a path of this one
+            reads = [None] * count
+        revisions = tuple(commits)
+        stored = stored_revisions(request.app)
+        if (
+            not request.fresh
+            and len(stored) == count
+            and all(stored)
+            and await self._untouched(repositories, reads, stored, commits)
+        ):
+            revisions = stored  # after a restart, too, an untouched application keeps its revision
+        desired = Desired(revisions, tuple(types), prepared)
+        self._memos[key] = _Memo(inputs, tuple(commits), tuple(reads), desired)
+        return desired
+
+    async def _resolve(
+        self, repository: Repository, source: ApplicationSource, wanted: str, request: DesiredRequest
+    ) -> str:
+        if source.chart:
+            return await self._renderer.resolve_chart(repository, source, wanted or source.target_revision)
+        return await self._git.resolve(
+            repository,
+            wanted or source.target_revision,
+            tag_prefix=source.tag_prefix,
+            fresh=request.fresh,
+        )
+
+    async def _untouched(
+        self,
+        repositories: Sequence[Repository],
+        reads: Sequence[tuple[str, ...] | None],
+        before: Sequence[str],
+        after: Sequence[str],
+    ) -> bool:
+        """Whether no source reads a path that differs between the old and the new commits."""
+        for repository, paths, old, new in zip(repositories, reads, before, after, strict=True):
+            if old == new:
+                continue
+            if paths is None:
+                return False
+            try:
+                changed = await self._git.changed_paths(repository, old, new)
+            except SourceError:
+                return False  # the old commit is gone: render
+            if touches(changed, paths):
+                return False
+        return True
+
+    def _inputs(self, request: DesiredRequest) -> tuple[Any, ...]:
+        spec = request.app.spec
+        return (
+            request.sources,
+            spec.project,
+            spec.destination,
+            request.instance,
+            request.tracking,
+            request.facts.server,
+            request.facts.version,
+            request.facts.generation,
+            request.settings.rendering,
+            request.settings.resource_filter,
+        )
+
+    def _render_request(
+        self,
+        request: DesiredRequest,
+        source: ApplicationSource,
+        repository: Repository,
+        commit: str,
+        refs: dict[str, RefSource],
+    ) -> RenderRequest:
+        app = request.app
+        return RenderRequest(
+            repository=repository,
+            source=source,
+            revision=commit,
+            app_name=request.instance,
+            app_namespace=app.metadata.namespace,
+            project=app.spec.project or "default",
+            destination_namespace=app.spec.destination.namespace,
+            kube_version=request.facts.version,
+            api_versions=request.facts.api_versions,
+            settings=request.settings.rendering,
+            refs=refs,
+            no_cache=request.no_cache,
+        )
+
+
+def stored_revisions(app: Application) -> tuple[str, ...]:
+    """The revisions of the last comparison, one per source."""
+    sync = app.status.sync
+    return tuple(sync.revisions or ()) if app.spec.has_multiple_sources else (sync.revision,)
+
+
+def touches(changed: Sequence[str], reads: Sequence[str]) -> bool:
+    """Whether a changed path is one of ``reads`` or lies below one (``""`` and ``.`` are the root)."""
+    exact = set(reads)
+    if "" in exact or "." in exact:
+        return bool(changed)
+    for path in changed:
+        prefix = path
+        while prefix:
+            if prefix in exact:
+                return True
+            prefix = prefix.rpartition("/")[0]
+    return False
+
+
+def _references(
+    sources: Sequence[ApplicationSource], repositories: Sequence[Repository], commits: Sequence[str]
+) -> dict[str, RefSource]:
+    return {
+        f"${source.ref}": RefSource(repository, commit)
+        for source, repository, commit in zip(sources, repositories, commits, strict=True)
+        if source.ref
+    }
+
+
+def _failure(index: int, count: int, error: SourceError) -> DesiredStateError:
+    return DesiredStateError(
+        f"failed to generate manifest for source {index + 1} of {count}: "
+        f"rpc error: code = {error.code} desc = {error.message}",
+        transient=True,
+    )

@@ -1,0 +1,103 @@
+"""Whether and how deeply an application must be looked at again (applications.md 9).
+
+Pure: the stored application, the requests made in memory since the last look, and the moment go
+in; a decision with its reason comes out. Unlike the reference, a look that finds nothing new
+writes nothing, so the moment of the last look is kept in memory and passed in as ``looked_at``
+(``status.reconciledAt`` serves after a restart).
+"""
+
+import enum
+from datetime import datetime, timedelta
+
+import msgspec
+
+from tiphys.resources.application import Application
+from tiphys.resources.times import from_timestamp
+
+REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
+REFRESH_TIMESTAMP_ANNOTATION = "argocd.argoproj.io/refresh-timestamp"
+SKIP_RECONCILE_ANNOTATION = "argocd.argoproj.io/skip-reconcile"
+
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+
+
+class Level(enum.IntEnum):
+    """How much of the world a look takes in; higher includes lower."""
+
+    TREE = 0
+    RECENT = 1  # compare with the revision of the last comparison
+    LATEST = 2  # compare with the latest revision
+    FORCE = 3  # latest revision, asked from the repository again
+
+
+class Refresh(msgspec.Struct, frozen=True):
+    """A look that is due."""
+
+    level: Level
+    hard: bool
+    why: str
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds after which a comparison is too old; 0 switches that expiry off."""
+
+    soft: float
+    hard: float = 0.0
+
+
+def is_skipped(app: Application) -> bool:
+    """The user told us to leave this application alone (Go's ParseBool decides what is true)."""
+    return (app.metadata.annotations or {}).get(SKIP_RECONCILE_ANNOTATION, "") in _TRUE
+
+
+def decide_refresh(
+    app: Application,
+    *,
+    requested: Level | None,
+    now: datetime,
+    looked_at: datetime | None,
+    timeouts: Timeouts,
+) -> Refresh | None:
+    """The first rule of applications.md 9 that applies, or None when nothing is due."""
+    status = app.status
+    kind = (app.metadata.annotations or {}).get(REFRESH_ANNOTATION)
+    if kind is not None:
+        return Refresh(Level.FORCE, kind == "hard", f"refresh annotation {kind!r}")
+    compared = status.sync.compared_to
+    spec = app.spec
+    sources = spec.effective_sources()
+    if sources != _compared_sources(app):
+        return Refresh(Level.FORCE, False, "spec.source differs")
+    last = looked_at or (from_timestamp(status.reconciled_at) if status.reconciled_at else None)
+    if last is None:
+        return Refresh(Level.LATEST, timeouts.hard > 0, "never compared")
+    if timeouts.hard > 0 and last + timedelta(seconds=timeouts.hard) < now:
+        return Refresh(Level.LATEST, True, f"comparison expired (hard, {timeouts.hard:.0f} s)")
+    if timeouts.soft > 0 and last + timedelta(seconds=timeouts.soft) < now:
+        return Refresh(Level.LATEST, False, f"comparison expired ({timeouts.soft:.0f} s)")
+    if spec.destination != compared.destination:
+        return Refresh(Level.LATEST, False, "spec.destination differs")
+    if namespace_metadata_differs(app):
+        return Refresh(Level.LATEST, False, "spec.syncPolicy.managedNamespaceMetadata differs")
+    if (spec.ignore_differences or ()) != (compared.ignore_differences or ()):
+        return Refresh(Level.LATEST, False, "spec.ignoreDifferences differs")
+    if requested is not None:
+        return Refresh(requested, False, f"requested at level {int(requested)}")
+    return None
+
+
+def namespace_metadata_differs(app: Application) -> bool:
+    """``managedNamespaceMetadata`` is set and not what the last sync applied (sync.md 8.2)."""
+    policy = app.spec.sync_policy
+    wanted = policy.managed_namespace_metadata if policy else None
+    state = app.status.operation_state
+    if wanted is None or state is None or state.sync_result is None:
+        return False
+    return state.sync_result.managed_namespace_metadata != wanted
+
+
+def _compared_sources(app: Application) -> tuple[object, ...]:
+    compared = app.status.sync.compared_to
+    if app.spec.has_multiple_sources:
+        return tuple(compared.sources or ())
+    return (compared.source,)

@@ -1,0 +1,115 @@
+"""Where an application stands before it is compared: its project, its destination, its rules.
+
+A problem of the spec, of permission or of the project ends the look here, as conditions with the
+reference's texts (applications.md 3.1, 5).
+"""
+
+import msgspec
+
+from tiphys.compare.rules import IgnoreRuleError, Rules, build_rules
+from tiphys.compare.tracking import Tracking
+from tiphys.projects.effective import effective_project
+from tiphys.projects.permission import permits_app_namespace
+from tiphys.projects.validate import validate_application
+from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.services import Services
+from tiphys.resources.application import Application
+from tiphys.resources.identity import AppKey
+from tiphys.resources.project import AppProject
+from tiphys.settings.clusters import Cluster, DestinationError
+from tiphys.settings.model import Settings
+
+COMPARE_OPTIONS_ANNOTATION = "argocd.argoproj.io/compare-options"
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """Everything a look needs to know before it asks Git or a cluster."""
+
+    app: Application
+    settings: Settings
+    instance: str
+    project: AppProject
+    cluster: Cluster
+    tracking: Tracking
+
+
+class SpecProblems(msgspec.Struct, frozen=True):
+    """Why an application cannot be compared: conditions as (type, message)."""
+
+    found: tuple[tuple[str, str], ...]
+
+
+def find_project(services: Services, app: Application, settings: Settings) -> AppProject | SpecProblems:
+    """The effective project of an application, or why it may not use it."""
+    name = app.spec.project or "default"
+    stored = services.projects.get(AppKey(settings.control_namespace, name))
+    if stored is None:
+        return SpecProblems(
+            ((kinds.INVALID_SPEC_ERROR, f"Application referencing project {name} which does not exist"),)
+        )
+    namespace = app.metadata.namespace
+    if not permits_app_namespace(stored, namespace, settings.control_namespace):
+        return SpecProblems(
+            (
+                (
+                    kinds.UNKNOWN_ERROR,
+                    f"application '{app.metadata.name}' in namespace '{namespace}' is not permitted "
+                    f"to use project '{name}'",
+                ),
+            )
+        )
+    return effective_project(stored, list(services.projects), settings)
+
+
+def situate(services: Services, app: Application) -> Situation | SpecProblems:
+    """Validate an application and find what it needs."""
+    settings = services.settings
+    project = find_project(services, app, settings)
+    if isinstance(project, SpecProblems):
+        return project
+    destination: Cluster | DestinationError
+    try:
+        destination = settings.clusters.resolve(app.spec.destination)
+    except DestinationError as error:
+        destination = error
+    problems = validate_application(app, project, destination, settings)
+    if problems or isinstance(destination, DestinationError):
+        return SpecProblems(tuple(problems))
+    tracking = Tracking(settings.tracking_method, settings.instance_label_key, settings.installation_id)
+    return Situation(
+        app=app,
+        settings=settings,
+        instance=app.key.instance(settings.control_namespace),
+        project=project,
+        cluster=destination,
+        tracking=tracking,
+    )
+
+
+def rules_of(situation: Situation, *, server_side_diff: bool) -> Rules:
+    """Compiled comparison rules of the application.
+
+    Raises:
+        IgnoreRuleError: an ignore rule cannot be compiled; the message names it.
+    """
+    app = situation.app
+    options = {
+        part.strip()
+        for part in (app.metadata.annotations or {}).get(COMPARE_OPTIONS_ANNOTATION, "").split(",")
+    }
+    if "ServerSideDiff=false" in options:
+        server_side_diff = False
+    elif "ServerSideDiff=true" in options:
+        server_side_diff = True
+    policy = app.spec.sync_policy
+    return build_rules(
+        app.spec.ignore_differences or (),
+        situation.settings.overrides,
+        situation.settings.compare_options,
+        server_side_diff=server_side_diff,
+        server_side_apply="ServerSideApply=true" in ((policy and policy.sync_options) or ()),
+        include_mutation_webhook="IncludeMutationWebhook=true" in options,
+    )
+
+
+__all__ = ["IgnoreRuleError", "Situation", "SpecProblems", "find_project", "rules_of", "situate"]

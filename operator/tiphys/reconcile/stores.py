@@ -1,0 +1,92 @@
+"""What the API server holds of our own kinds, kept in memory.
+
+Fed by the handlers (watch events) and by the answers of our own writes; whichever is newer wins,
+since the event of an own write often arrives before its answer. Everything here can be rebuilt by
+listing; nothing is decided here.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from tiphys.resources.identity import AppKey, Manifest
+from tiphys.resources.meta import ObjectMeta
+
+
+class Kept(Protocol):
+    """An object with Kubernetes metadata."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+T = TypeVar("T", bound=Kept)
+
+
+class Stored(NamedTuple, Generic[T]):
+    """What a put changed; ``new`` is None when the object was older than what is held."""
+
+    old: T | None
+    new: T | None
+
+
+REMEMBERED_DELETIONS = 1000
+
+
+class Store(Generic[T]):
+    """Objects of one kind by namespace and name.
+
+    Args:
+        decode: makes the typed object out of a manifest.
+    """
+
+    def __init__(self, decode: Callable[[Manifest], T]):
+        self._decode = decode
+        self._objects: dict[AppKey, T] = {}
+        self._deleted: OrderedDict[str, None] = OrderedDict()  # uids, so that a late answer revives none
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(list(self._objects.values()))
+
+    def keys(self) -> list[AppKey]:
+        """The keys of all objects held."""
+        return list(self._objects)
+
+    def get(self, key: AppKey) -> T | None:
+        """The newest known state of one object."""
+        return self._objects.get(key)
+
+    def put(self, manifest: Manifest) -> Stored[T]:
+        """Take in an object as read from the API, unless a newer one is held."""
+        metadata = manifest["metadata"]
+        key = AppKey(metadata.get("namespace") or "", metadata["name"])
+        old = self._objects.get(key)
+        if metadata.get("uid") in self._deleted or (
+            old is not None and not is_newer(metadata, old.metadata)
+        ):
+            return Stored(old, None)
+        new = self._objects[key] = self._decode(manifest)
+        return Stored(old, new)
+
+    def delete(self, key: AppKey, uid: str = "") -> T | None:
+        """Forget an object, if it is (when ``uid`` is given) still that one."""
+        held = self._objects.get(key)
+        if held is None or (uid and held.metadata.uid != uid):
+            return None
+        self._deleted[held.metadata.uid] = None
+        if len(self._deleted) > REMEMBERED_DELETIONS:
+            self._deleted.popitem(last=False)
+        return self._objects.pop(key)
+
+
+def is_newer(metadata: Manifest, held: ObjectMeta) -> bool:
+    """Whether an object read from the API is newer than the one held (or another of its name)."""
+    if metadata.get("uid") != held.uid:
+        return True
+    version, known = metadata.get("resourceVersion") or "", held.resource_version
+    if version.isdigit() and known.isdigit():
+        return int(version) > int(known)
+    return version != known

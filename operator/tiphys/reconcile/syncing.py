@@ -1,0 +1,171 @@
+"""Between a comparison and the sync engine: inputs for its steps, and its steps taken.
+
+The engine steps as long as it makes progress; what its own writes left behind goes into the live
+cache before the next step, so nothing waits for a watch event.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from tiphys.compare.respect import respect_ignored
+from tiphys.health.assess import assess
+from tiphys.kube.errors import ApiError, ClusterUnreachable
+from tiphys.projects.permission import permits_destination, permits_kind
+from tiphys.reconcile.clusters import ClusterHandle
+from tiphys.reconcile.comparison import Comparison, Pair
+from tiphys.reconcile.services import Services
+from tiphys.reconcile.situation import Situation, rules_of
+from tiphys.resources.application import OperationState
+from tiphys.resources.identity import GVK, Manifest, ResourceKey
+from tiphys.resources.times import from_timestamp
+from tiphys.sync.cluster import ApiResourceLike
+from tiphys.sync.inputs import Permission, SyncInputs, SyncPair
+
+DELETION_APPROVED = "argocd.argoproj.io/deletion-approved"
+MIGRATION_MANAGER = "argocd.argoproj.io/client-side-apply-migration-manager"
+NAMESPACE = GVK("", "v1", "Namespace")
+
+
+class EngineOutcome(msgspec.Struct, frozen=True):
+    """The state after the last step, and the seconds to wait for before the next (0: completed)."""
+
+    state: OperationState
+    wait: float
+
+
+async def run_engine(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    comparison: Comparison,
+    state: OperationState,
+    persist: Callable[[OperationState], Awaitable[None]],
+) -> EngineOutcome:
+    """Take steps until the operation completes or has to wait.
+
+    Between two steps the state is persisted: a step relies on what the one before recorded.
+    """
+    engine = services.engine(handle.client)
+    while True:
+        inputs = await sync_inputs(services, situation, handle, comparison, state)
+        act = engine.terminate if state.phase == "Terminating" else engine.step
+        result = await act(inputs, state)
+        for manifest in result.writes:
+            handle.cache.note_write(manifest)
+        state = result.state
+        if result.wait is None:
+            return EngineOutcome(state, 0.0)
+        if result.wait > 0:
+            if result.hold:
+                until = services.clock() + timedelta(seconds=result.wait)
+                services.memory.hold_until[situation.app.key] = until
+            return EngineOutcome(state, result.wait)
+        await persist(state)
+
+
+async def sync_inputs(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    comparison: Comparison,
+    state: OperationState,
+) -> SyncInputs:
+    """Everything one step may know."""
+    app = situation.app
+    policy = app.spec.sync_policy
+    sync = state.operation.sync
+    respect = sync is not None and "RespectIgnoreDifferences=true" in (sync.sync_options or ())
+    rules = rules_of(situation, server_side_diff=False) if respect else None
+    pairs: list[SyncPair] = []
+    for pair in comparison.pairs:
+        target = pair.target.manifest() if pair.target else None
+        live = await live_manifest(handle, pair)
+        if rules is not None and target is not None and live is not None:
+            target = respect_ignored(target, live, rules)
+        # After own writes the cache holds newer objects than the comparison saw.
+        record = handle.cache.get(pair.key)
+        same = record is not None and pair.live is not None and record.resource_version == pair.live.resource_version
+        modified = pair.modified if same or record is None else None
+        pairs.append(SyncPair(pair.key, target, live, modified, pair.self_referenced))
+    metadata = policy.managed_namespace_metadata if policy else None
+    revision = ""
+    if state.sync_result is not None:
+        revision = state.sync_result.revision or next(iter(state.sync_result.revisions), "")
+    annotations = app.metadata.annotations or {}
+    return SyncInputs(
+        app=app.key,
+        app_uid=app.metadata.uid,
+        namespace=app.spec.destination.namespace,
+        pairs=tuple(pairs),
+        hooks=tuple(hook.manifest() for hook in comparison.hooks),
+        now=services.clock(),
+        revision=revision,
+        permitted=permission(situation),
+        assess=lambda manifest: assess(manifest, situation.settings.overrides),
+        deletion_approved_at=approval_time(annotations.get(DELETION_APPROVED, "")),
+        managed_namespace_metadata=metadata,
+        namespace_live=_known_namespace(handle, app.spec.destination.namespace) if metadata is None else None,
+        migration_manager=annotations.get(MIGRATION_MANAGER, ""),
+    )
+
+
+async def live_manifest(handle: ClusterHandle, pair: Pair) -> Manifest | None:
+    """The newest known live object of a pair, or None where there is none."""
+    record = handle.cache.get(pair.key)
+    if record is None:
+        return None
+    version = pair.target.gvk.version if pair.target else record.version
+    gvk = GVK(pair.key.group, version, pair.key.kind)
+    try:
+        return await handle.cache.manifest(pair.key, gvk)
+    except (ApiError, ClusterUnreachable):
+        return None  # the engine asks itself and reports what it is told
+
+
+def permission(situation: Situation) -> Permission:
+    """Why the project forbids an object, or None (applications.md 7.2)."""
+    project = situation.project
+    name = project.metadata.name
+    cluster = situation.cluster
+
+    def permitted(manifest: Manifest, resource: ApiResourceLike) -> str | None:
+        metadata = manifest.get("metadata") or {}
+        if not permits_kind(
+            project,
+            resource.group,
+            resource.kind,
+            namespaced=resource.namespaced,
+            name=metadata.get("name") or "",
+        ):
+            return f"resource {resource.group}:{resource.kind} is not permitted in project {name}"
+        namespace = metadata.get("namespace") or ""
+        if resource.namespaced and not permits_destination(
+            project,
+            server=cluster.server,
+            name=cluster.name,
+            namespace=namespace,
+            scoped_clusters=situation.settings.clusters.in_project(name),
+        ):
+            return f"namespace {namespace} is not permitted in project '{name}'"
+        return None
+
+    return permitted
+
+
+def approval_time(text: str) -> datetime | None:
+    """The moment of the user's approval, if the annotation holds one."""
+    try:
+        return from_timestamp(text) if text else None
+    except ValueError:
+        return None
+
+
+def _known_namespace(handle: ClusterHandle, name: str) -> Manifest | None:
+    if not name:
+        return None
+    record = handle.cache.get(ResourceKey("", "Namespace", "", name))
+    if record is None or record.deletion_timestamp:
+        return None
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": record.uid}}

@@ -1,0 +1,85 @@
+"""Deleting Applications: with and without their resources."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.story import APPLICATIONS, CONTROL_NAMESPACE, Story, config_map
+from tests.e2e.test_hooks_and_waves import job
+
+RESOURCES = "resources-finalizer.argocd.argoproj.io"
+
+
+def delete(story: Story) -> None:
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--timeout=60s")
+
+
+@pytest.mark.parametrize("finalizer", [RESOURCES, f"{RESOURCES}/background", f"{RESOURCES}/foreground"])
+def test_cascade_deletes_the_resources(story: Story, finalizer: str) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(metadata={"finalizers": [finalizer]}, syncPolicy=story.automated())
+    story.wait_synced()
+    delete(story)
+    assert story.object("configmap", "one") is None
+
+
+def test_without_finalizer_the_resources_stay(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(syncPolicy=story.automated())
+    story.wait_synced()
+    delete(story)
+    assert story.object("configmap", "one")
+
+
+def test_delete_false_protects_an_object(story: Story) -> None:
+    kept = config_map("kept", annotations={"argocd.argoproj.io/sync-options": "Delete=false"})
+    story.commit({"app/one.yaml": config_map("one"), "app/kept.yaml": kept})
+    story.create_application(metadata={"finalizers": [RESOURCES]}, syncPolicy=story.automated())
+    story.wait_synced()
+    delete(story)
+    assert story.object("configmap", "one") is None
+    assert story.object("configmap", "kept")
+
+
+def test_a_post_delete_hook_runs_after_the_resources_went(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one"), "app/last.yaml": job("last", "PostDelete")})
+    story.create_application(metadata={"finalizers": [RESOURCES]}, syncPolicy=story.automated())
+    app = story.wait_synced()
+    assert "post-delete-finalizer.argocd.argoproj.io" in app["metadata"]["finalizers"]
+    assert story.object("job", "last") is None
+    delete(story)
+    assert story.object("configmap", "one") is None
+    last = story.object("job", "last")
+    assert last is not None
+    assert last["status"]["succeeded"] == 1
+
+
+def test_an_unreachable_cluster_does_not_lose_the_application(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(
+        metadata={"finalizers": [RESOURCES]},
+        destination={"server": IN_CLUSTER_DEAD, "namespace": story.namespace},
+    )
+    story.kubectl("apply", "-n", CONTROL_NAMESPACE, "-f", "-", stdin=DEAD_CLUSTER)
+    try:
+        story.wait_condition("ComparisonError", "Failed to load live state")
+        story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--wait=false")
+        app = story.wait_condition("DeletionError", IN_CLUSTER_DEAD)
+        assert RESOURCES in app["metadata"]["finalizers"]
+    finally:
+        story.kubectl("delete", "secret", "dead-cluster", "-n", CONTROL_NAMESPACE)
+
+
+IN_CLUSTER_DEAD = "https://127.0.0.1:1"
+DEAD_CLUSTER = f"""\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: dead-cluster
+  labels:
+    argocd.argoproj.io/secret-type: cluster
+stringData:
+  name: dead
+  server: {IN_CLUSTER_DEAD}
+  config: '{{"bearerToken": "none", "tlsClientConfig": {{"insecure": true}}}}'
+"""

@@ -1,0 +1,84 @@
+"""What a project permits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.story import CONTROL_NAMESPACE, Story, config_map, health_status, results, sync_status
+
+ANYTHING: dict[str, Any] = {
+    "sourceRepos": ["*"],
+    "destinations": [{"server": "*", "namespace": "*"}],
+    "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+}
+
+
+def project(story: Story, **spec: Any) -> str:
+    name = f"{story.name}-project"
+    story.apply(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AppProject",
+            "metadata": {"name": name, "namespace": CONTROL_NAMESPACE},
+            "spec": {**ANYTHING, **spec},
+        }
+    )
+    return name
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"sourceRepos": ["https://elsewhere.example/*"]}, "is not permitted in project"),
+        ({"destinations": [{"server": "*", "namespace": "other"}]}, "do not match any of the allowed destinations"),
+    ],
+    ids=["repository", "destination"],
+)
+def test_what_is_not_permitted_is_a_condition(story: Story, spec: dict[str, Any], message: str) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(project=project(story, **spec), syncPolicy=story.automated())
+    app = story.wait_condition("InvalidSpecError", message)
+    assert (sync_status(app), health_status(app)) == ("Unknown", "Unknown")
+    assert story.object("configmap", "one") is None
+
+
+def test_a_missing_project(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(project="absent")
+    story.wait_condition("InvalidSpecError", "Application referencing project absent which does not exist")
+
+
+def test_a_denied_kind_fails_the_sync_and_names_it(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    name = project(story, namespaceResourceBlacklist=[{"group": "", "kind": "ConfigMap"}])
+    story.create_application(project=name)
+    story.wait("compared", sync_status)
+    story.sync()
+    state = story.wait_operation("Failed")
+    assert results(state)["ConfigMap/one"]["message"] == f"resource :ConfigMap is not permitted in project {name}"
+
+
+def test_a_narrowed_project_is_noticed_without_restart(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    name = project(story)
+    story.create_application(project=name, syncPolicy=story.automated())
+    story.wait_synced()
+    project(story, sourceRepos=["https://elsewhere.example/*"])
+    story.wait_condition("InvalidSpecError", "is not permitted in project")
+
+
+def test_a_deny_window_holds_the_sync_back(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    story.create_application(project=project(story, syncWindows=[window]), syncPolicy=story.automated())
+    story.wait("OutOfSync", lambda app: sync_status(app) == "OutOfSync")
+    assert "operation" not in story.get()
+    story.sync()
+    story.wait(
+        "blocked",
+        lambda app: "blocked by sync window" in app["status"].get("operationState", {}).get("message", ""),
+    )
+    project(story, syncWindows=[])
+    story.wait_operation("Succeeded")

@@ -1,0 +1,55 @@
+"""Objects that are no longer in Git."""
+
+from __future__ import annotations
+
+from tests.e2e.story import Story, config_map, results, sync_status
+
+
+def test_automated_pruning(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one"), "app/two.yaml": config_map("two")})
+    story.create_application(syncPolicy=story.automated(prune=True))
+    story.wait_synced()
+    revision = story.commit({"app/two.yaml": None})
+    story.refresh()
+    story.wait_object("configmap", "two", lambda found: found is None)
+    app = story.wait_synced(revision)
+    assert [r["name"] for r in app["status"]["resources"]] == ["one"]
+
+
+def test_without_prune_the_object_stays_and_shows_requires_pruning(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one"), "app/two.yaml": config_map("two")})
+    story.create_application(syncPolicy=story.automated())
+    story.wait_synced()
+    story.commit({"app/two.yaml": None})
+    story.refresh()
+    app = story.wait("OutOfSync", lambda app: sync_status(app) == "OutOfSync")
+    two = next(r for r in app["status"]["resources"] if r["name"] == "two")
+    assert two["requiresPruning"] is True
+    story.sync()
+    state = story.wait_operation("Succeeded")
+    assert results(state)["ConfigMap/two"]["status"] == "PruneSkipped"
+    assert results(state)["ConfigMap/two"]["message"] == "ignored (requires pruning)"
+    assert story.object("configmap", "two")
+
+
+def test_everything_gone_from_git_wipes_nothing_without_allow_empty(story: Story) -> None:
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(syncPolicy=story.automated(prune=True))
+    story.wait_synced()
+    story.commit({"app/one.yaml": None, "app/README.md": "nothing here"})
+    story.refresh()
+    story.wait_condition("SyncError", "auto-sync will wipe out all resources")
+    assert story.object("configmap", "one")
+
+
+def test_prune_false_on_the_object_protects_it(story: Story) -> None:
+    kept = config_map("two", annotations={"argocd.argoproj.io/sync-options": "Prune=false"})
+    story.commit({"app/one.yaml": config_map("one"), "app/two.yaml": kept})
+    story.create_application(syncPolicy=story.automated())
+    story.wait_synced()
+    story.commit({"app/two.yaml": None})
+    story.refresh()
+    story.sync(prune=True)
+    state = story.wait_operation("Succeeded")
+    assert results(state)["ConfigMap/two"]["message"] == "ignored (no prune)"
+    assert story.object("configmap", "two")
