@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.controlplane.kubectl import Kubectl, clean_environment
+from tests.controlplane.kubectl import Kubectl, KubectlFailed, clean_environment
 from tests.controlplane.processes import Program, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ROOT / "crds"
+PLURALS = ("applications", "applicationsets", "appprojects")
 # The cluster-wide install without its Pod: the process that stands for it runs here.
 INSTALL = ROOT / "demo" / "install"
 NAMESPACE = "argocd"
@@ -28,10 +30,26 @@ SERVICE_ACCOUNT = "argocd-application-controller"
 def install(kubectl: Kubectl, kustomization: Path = INSTALL, *, namespace: str = NAMESPACE) -> None:
     """Apply our kinds, wait until they are served, then a kustomization of manifests/."""
     kubectl("apply", "--server-side", "--force-conflicts", "-k", str(KINDS))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-k", str(KINDS))
+    _wait_until_served(kubectl)
     if not kubectl.exists("namespace", namespace):
         kubectl("create", "namespace", namespace)
     kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-k", str(kustomization))
+
+
+def _wait_until_served(kubectl: Kubectl, *, seconds: float = 30) -> None:
+    # Not `kubectl wait`: it stumbles over a definition so new that it has no conditions yet.
+    names = [f"crd/{plural}.argoproj.io" for plural in PLURALS]
+    limit = time.monotonic() + seconds
+    while True:
+        items = kubectl.json("get", *names)["items"]
+        conditions = [(item.get("status") or {}).get("conditions") or () for item in items]
+        if all(
+            any(c["type"] == "Established" and c["status"] == "True" for c in each) for each in conditions
+        ):
+            return
+        if time.monotonic() > limit:
+            raise KubectlFailed(("get", *names), f"not established within {seconds:.0f} s: {conditions}")
+        time.sleep(0.2)
 
 
 class Operator:

@@ -13,7 +13,7 @@ from tests.controlplane import ControlPlane
 pytestmark = pytest.mark.controlplane
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     name = f"plane-{uuid.uuid4().hex[:8]}"
     control_plane.kubectl("create", "namespace", name)
@@ -48,9 +48,11 @@ def test_a_deployment_becomes_available(control_plane: ControlPlane, namespace: 
 def test_a_job_ends_as_its_annotation_says(
     control_plane: ControlPlane, namespace: str, outcome: str, condition: str
 ) -> None:
-    control_plane.kubectl("apply", "-n", namespace, "-f", "-", stdin=workload("Job", "task", outcome))
     control_plane.kubectl(
-        "wait", "-n", namespace, "job/task", f"--for=condition={condition}", "--timeout=60s"
+        "apply", "-n", namespace, "-f", "-", stdin=workload("Job", f"task{outcome}", outcome)
+    )
+    control_plane.kubectl(
+        "wait", "-n", namespace, f"job/task{outcome}", f"--for=condition={condition}", "--timeout=60s"
     )
 
 
