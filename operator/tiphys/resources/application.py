@@ -24,7 +24,7 @@ from tiphys.resources.operation import (
     SyncStrategyApply,
     SyncStrategyHook,
 )
-from tiphys.resources.shape import ApiObject, Mandatory, always, to_json
+from tiphys.resources.shape import ApiObject, Mandatory, always, no_items, to_json
 from tiphys.resources.source import (
     ApplicationSource,
     ApplicationSourceDirectory,
@@ -155,7 +155,7 @@ class ApplicationList(ApiObject, frozen=True):
     api_version: str = always(lambda: API_VERSION)
     kind: str = always(lambda: "ApplicationList")
     metadata: ListMeta = always(ListMeta)
-    items: tuple[Application, ...] = always(tuple)
+    items: tuple[Application, ...] = always(no_items)
 
 
 def decode(body: bytes | Manifest) -> Application:

@@ -32,7 +32,7 @@ from tiphys.resources.providers import (
     SCMProviderGeneratorGithub,
     SCMProviderGeneratorGitlab,
 )
-from tiphys.resources.shape import ApiObject, Mandatory, always
+from tiphys.resources.shape import ApiObject, Mandatory, always, no_items
 from tiphys.resources.spec import ApplicationSpec
 from tiphys.resources.status import HealthStatus, ResourceStatus
 from tiphys.resources.times import Timestamp
@@ -60,7 +60,7 @@ class ApplicationSetTemplate(ApiObject, frozen=True):
 class ListGenerator(ApiObject, frozen=True):
     """Parameters that stand in the ApplicationSet itself."""
 
-    elements: tuple[Any, ...] = always(tuple)
+    elements: tuple[Any, ...] = always(no_items)
     template: ApplicationSetTemplate = always(ApplicationSetTemplate)
     elements_yaml: str = ""
 
@@ -190,29 +190,29 @@ class ApplicationSetNestedGenerator(ApplicationSetTerminalGenerator, frozen=True
 class MatrixGenerator(ApiObject, frozen=True):
     """Each parameter set of one generator with each of another."""
 
-    generators: Mandatory[tuple[ApplicationSetNestedGenerator, ...]] = always(tuple)
+    generators: Mandatory[tuple[ApplicationSetNestedGenerator, ...]] = always(no_items)
     template: ApplicationSetTemplate = always(ApplicationSetTemplate)
 
 
 class MergeGenerator(ApiObject, frozen=True):
     """Parameter sets of several generators, joined by keys."""
 
-    generators: Mandatory[tuple[ApplicationSetNestedGenerator, ...]] = always(tuple)
-    merge_keys: Mandatory[tuple[str, ...]] = always(tuple)
+    generators: Mandatory[tuple[ApplicationSetNestedGenerator, ...]] = always(no_items)
+    merge_keys: Mandatory[tuple[str, ...]] = always(no_items)
     template: ApplicationSetTemplate = always(ApplicationSetTemplate)
 
 
 class NestedMatrixGenerator(ApiObject, frozen=True):
     """A matrix inside a combination."""
 
-    generators: Mandatory[tuple[ApplicationSetTerminalGenerator, ...]] = always(tuple)
+    generators: Mandatory[tuple[ApplicationSetTerminalGenerator, ...]] = always(no_items)
 
 
 class NestedMergeGenerator(ApiObject, frozen=True):
     """A merge inside a combination."""
 
-    generators: Mandatory[tuple[ApplicationSetTerminalGenerator, ...]] = always(tuple)
-    merge_keys: Mandatory[tuple[str, ...]] = always(tuple)
+    generators: Mandatory[tuple[ApplicationSetTerminalGenerator, ...]] = always(no_items)
+    merge_keys: Mandatory[tuple[str, ...]] = always(no_items)
 
 
 class ApplicationSetGenerator(ApplicationSetTerminalGenerator, frozen=True):
@@ -284,7 +284,7 @@ class ApplicationSetSpec(ApiObject, frozen=True):
     """Generators, the template, and how to treat what comes of them."""
 
     go_template: bool = False
-    generators: Mandatory[tuple[ApplicationSetGenerator, ...]] = always(tuple)
+    generators: Mandatory[tuple[ApplicationSetGenerator, ...]] = always(no_items)
     template: Mandatory[ApplicationSetTemplate] = always(ApplicationSetTemplate)
     sync_policy: ApplicationSetSyncPolicy | None = None
     strategy: ApplicationSetStrategy | None = None
@@ -313,7 +313,7 @@ class ApplicationSetApplicationStatus(ApiObject, frozen=True):
     message: Mandatory[str] = always(str)
     status: Mandatory[str] = always(str)
     step: Mandatory[str] = always(str)
-    target_revisions: Mandatory[tuple[str, ...]] = always(tuple)
+    target_revisions: Mandatory[tuple[str, ...]] = always(no_items)
 
 
 class ApplicationSetStatus(ApiObject, frozen=True):
@@ -347,7 +347,7 @@ class ApplicationSetList(ApiObject, frozen=True):
     api_version: str = always(lambda: API_VERSION)
     kind: str = always(lambda: "ApplicationSetList")
     metadata: ListMeta = always(ListMeta)
-    items: tuple[ApplicationSet, ...] = always(tuple)
+    items: tuple[ApplicationSet, ...] = always(no_items)
 
 
 def decode(body: bytes | Manifest) -> ApplicationSet:

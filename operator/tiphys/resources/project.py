@@ -12,7 +12,7 @@ from tiphys.resources.application import API_VERSION
 from tiphys.resources.decoding import decode_as
 from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.meta import GroupKindItem, ListMeta, ObjectMeta
-from tiphys.resources.shape import ApiObject, Mandatory, always, no_reference
+from tiphys.resources.shape import ApiObject, Mandatory, always, no_items, no_reference
 from tiphys.resources.spec import ApplicationDestination
 
 KIND = "AppProject"
@@ -116,20 +116,20 @@ class SourceIntegrityGitPolicyGPG(ApiObject, frozen=True):
     """Which commits must be signed (``none``, ``head``, ``strict``) and by which keys."""
 
     mode: Mandatory[str] = always(str)
-    keys: Mandatory[tuple[str, ...]] = always(tuple)
+    keys: Mandatory[tuple[str, ...]] = always(no_items)
 
 
 class SourceIntegrityGitPolicy(ApiObject, frozen=True):
     """What is verified in which repositories."""
 
-    repos: Mandatory[tuple[SourceIntegrityGitPolicyRepo, ...]] = always(tuple)
+    repos: Mandatory[tuple[SourceIntegrityGitPolicyRepo, ...]] = always(no_items)
     gpg: Mandatory[SourceIntegrityGitPolicyGPG | None] = always(no_reference)
 
 
 class SourceIntegrityGit(ApiObject, frozen=True):
     """Verification of Git repositories."""
 
-    policies: Mandatory[tuple[SourceIntegrityGitPolicy, ...]] = always(tuple)
+    policies: Mandatory[tuple[SourceIntegrityGitPolicy, ...]] = always(no_items)
 
 
 class SourceIntegrity(ApiObject, frozen=True):
@@ -194,7 +194,7 @@ class AppProjectList(ApiObject, frozen=True):
     api_version: str = always(lambda: API_VERSION)
     kind: str = always(lambda: "AppProjectList")
     metadata: ListMeta = always(ListMeta)
-    items: tuple[AppProject, ...] = always(tuple)
+    items: tuple[AppProject, ...] = always(no_items)
 
 
 def decode(body: bytes | Manifest) -> AppProject:

@@ -50,6 +50,12 @@ def no_reference() -> None:
     return
 
 
+def no_items() -> tuple[()]:
+    """The empty value of a list that is written even when empty (msgspec takes ``tuple`` itself
+    for the default value ``()``)."""
+    return ()
+
+
 class ApiObject(msgspec.Struct, frozen=True, omit_defaults=True, rename=json_name, kw_only=True):
     """Base of every API struct: frozen, JSON names by rule, empty fields left out."""
 

@@ -134,7 +134,7 @@ class EnvEntry(ApiObject, frozen=True):
 class ApplicationSourcePluginParameter(ApiObject, frozen=True):
     """A parameter of a plugin: a string, a map or a list (present but empty is not absent)."""
 
-    name: str = ""
+    name: str = always(str)
     string: str | None = None
     map: Mapping[str, str] | None = None
     array: tuple[str, ...] | None = None
