@@ -28,12 +28,11 @@ SERVICE_ACCOUNT = "argocd-application-controller"
 
 
 def install(kubectl: Kubectl, kustomization: Path = INSTALL, *, namespace: str = NAMESPACE) -> None:
-    """Apply our kinds, wait until they are served, then a kustomization of manifests/."""
-    kubectl("apply", "--server-side", "--force-conflicts", "-k", str(KINDS))
-    _wait_until_served(kubectl)
+    """Apply a kustomization of manifests/ that has our kinds, and wait until they are served."""
     if not kubectl.exists("namespace", namespace):
         kubectl("create", "namespace", namespace)
     kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-k", str(kustomization))
+    _wait_until_served(kubectl)
 
 
 def _wait_until_served(kubectl: Kubectl, *, seconds: float = 30) -> None:
