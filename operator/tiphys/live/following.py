@@ -1,0 +1,227 @@
+"""One kind of one cluster: list, then watch, for ever.
+
+The state is one resourceVersion. Empty: list by pages and compare with what is known. Set: watch
+from there; every event and bookmark moves it on. A stream that ends, breaks or falls silent is
+opened again from the last version, which costs one request and loses nothing. 410 (or a server whose
+history is younger than ours) empties it. Failures wait with a back-off of this kind alone; what the
+server says is the kind's ``problem`` until a list succeeds again. Nothing that happens here reaches
+another kind.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+from tiphys.kube.client import ClusterClient
+from tiphys.kube.discovery import ApiResource
+from tiphys.kube.errors import ApiError, ClusterUnreachable, Forbidden, Gone, NotFound, Unauthorized
+from tiphys.live.outage import Backoff, Outage
+from tiphys.live.reading import KindReader, MetaView
+from tiphys.live.records import LiveObject
+from tiphys.resources.identity import ResourceKey
+
+SLICE = 50
+"""Objects handled between two turns of the event loop."""
+
+SHORT_WATCH_SECONDS = 2.0
+"""A watch that ends sooner, without an event, is a failure: the server is not well."""
+
+State = Literal["new", "listing", "watching", "waiting", "missing", "denied"]
+
+
+class Sink(Protocol):
+    """Where a follower puts what it learns."""
+
+    def seen(self, record: LiveObject) -> None:
+        """The object is like this."""
+        ...
+
+    def gone(self, key: ResourceKey, version: str, uid: str) -> None:
+        """The object was deleted at ``version`` (``uid`` empty: whichever it was)."""
+        ...
+
+    def known(self, namespace: str) -> dict[ResourceKey, str]:
+        """What is stored of this kind in the follower's scope: key → resourceVersion."""
+        ...
+
+
+class Times(msgspec.Struct, frozen=True):
+    """Seconds that tests make short."""
+
+    watch: float = 290.0
+    idle: float = 100.0
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+    missing: float = 5.0
+
+
+class Follower:
+    """See the module's story. ``run()`` until cancelled.
+
+    Attributes:
+        settled: the first list succeeded or failed; nobody needs to wait for it any more.
+        problem: why the kind cannot be read, ``""`` if it can.
+    """
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        resource: ApiResource,
+        namespace: str,
+        reader: KindReader,
+        sink: Sink,
+        outage: Outage,
+        lists: asyncio.Semaphore,
+        *,
+        times: Times = Times(),  # noqa: B008 (frozen)
+        on_state: Callable[["Follower"], None],
+        on_denied: Callable[["Follower", ApiError], bool],
+        log_bug: Callable[["Follower", Exception], None],
+    ) -> None:
+        self.resource = resource
+        self.namespace = namespace
+        self.version = ""
+        self.state: State = "new"
+        self.problem = ""
+        self.settled = False
+        self.listed = False
+        self.lists = 0
+        self.events = 0
+        self._client = client
+        self._reader = reader
+        self._sink = sink
+        self._outage = outage
+        self._list_slots = lists
+        self._times = times
+        self._backoff = Backoff(times.first_pause, times.longest_pause)
+        self._on_state = on_state
+        self._on_denied = on_denied
+        self._log_bug = log_bug
+
+    async def run(self) -> None:
+        """Follow until cancelled, or until ``on_denied`` says to leave it."""
+        while True:
+            try:
+                if not self.version:
+                    await self._list()
+                await self._watch()
+            except Gone:
+                self.version = ""
+                # At once the first time; a server that says so again and again is given pauses.
+                await self._pause("waiting")
+            except NotFound as error:
+                # The kind went away (its CRD was deleted). Discovery will end this follower.
+                self.version = ""
+                self._fail(error, "missing")
+                await self._pause("missing", self._times.missing)
+            except (Forbidden, Unauthorized) as error:
+                if self._on_denied(self, error):
+                    self._move("denied", settled=True)
+                    return
+                self._fail(error, "waiting")
+                await self._pause("waiting")
+            except ApiError as error:
+                if _is_too_new(error):  # the server's history began anew (restored from a backup)
+                    self.version = ""
+                self._fail(error, "waiting")
+                await self._pause("waiting", error.retry_after or 0.0)
+            except ClusterUnreachable as error:
+                if not self.listed:
+                    self.settled = True
+                self._move("waiting")
+                await self._outage.wait(str(error))
+            except Exception as error:  # a bug, or an answer beyond understanding: this kind only
+                self.version = ""
+                self.problem = f"{type(error).__name__}: {error}"
+                self._log_bug(self, error)
+                self._move("waiting", settled=True)
+                await self._pause("waiting")
+
+    async def _list(self) -> None:
+        async with self._list_slots:
+            self._move("listing")
+            self.lists += 1
+            before = self._sink.known(self.namespace)
+            version = ""
+
+            def is_known(meta: MetaView) -> bool:
+                key = ResourceKey(self.resource.group, self.resource.kind, meta.namespace, meta.name)
+                return before.pop(key, None) == meta.resource_version
+
+            pages = self._client.list_pages(
+                self.resource, self.namespace, metadata_only=self._reader.metadata_only
+            )
+            async for body in pages:
+                page = self._reader.page(body)
+                version = version or page.metadata.resource_version
+                records = self._reader.page_records(page, body, is_known)
+                for start in range(0, len(records), SLICE):
+                    for record in records.slice(start, SLICE):
+                        self._sink.seen(record)
+                    await asyncio.sleep(0)
+            for key in before:  # known, but not in the list
+                self._sink.gone(key, version, "")
+        self.version = version
+        self.listed = True
+        self.problem = ""
+        self._move("watching", settled=True)
+
+    async def _watch(self) -> None:
+        clock = asyncio.get_running_loop().time
+        started, events = clock(), self.events
+        self._move("watching")
+        async with self._client.watch(
+            self.resource,
+            self.namespace,
+            self.version,
+            metadata_only=self._reader.metadata_only,
+            seconds=self._times.watch,
+            idle_seconds=self._times.idle,
+        ) as batches:
+            async for lines in batches:
+                for index, line in enumerate(lines):
+                    self._take(line)
+                    if index % SLICE == SLICE - 1:
+                        await asyncio.sleep(0)
+                self._backoff.reset()
+                if self.problem:
+                    self.problem = ""
+                    self._move("watching")
+                await asyncio.sleep(0)
+        if events == self.events and clock() - started < SHORT_WATCH_SECONDS:
+            await self._pause("waiting")
+        else:
+            self._backoff.reset()
+
+    def _take(self, line: bytes) -> None:
+        event = self._reader.event(line)
+        meta = event.object.metadata
+        self.events += 1
+        if event.type == "DELETED":
+            key = ResourceKey(self.resource.group, self.resource.kind, meta.namespace, meta.name)
+            self._sink.gone(key, meta.resource_version, meta.uid)
+        elif event.type in ("ADDED", "MODIFIED"):
+            self._sink.seen(self._reader.event_record(event, line))
+        if meta.resource_version:
+            self.version = meta.resource_version
+
+    def _fail(self, error: ApiError, state: State) -> None:
+        self.problem = error.message
+        self._move(state, settled=True)
+
+    async def _pause(self, state: State, at_least: float = 0.0) -> None:
+        if self.state != state:
+            self._move(state)
+        await asyncio.sleep(self._backoff.take(at_least))
+
+    def _move(self, state: State, *, settled: bool = False) -> None:
+        self.state = state
+        self.settled = self.settled or settled
+        self._on_state(self)
+
+
+def _is_too_new(error: ApiError) -> bool:
+    causes = error.details.get("causes") or ()
+    return any(cause.get("reason") == "ResourceVersionTooLarge" for cause in causes)

@@ -1,0 +1,378 @@
+"""From the server's JSON to records.
+
+Every object is decoded once into a view of its metadata (msgspec skips the rest at the speed of
+scanning). Only if it is managed, or may appear in somebody's tree, it is decoded a second time,
+wholly, for its body, health and what to show. Names of namespaces and the like are shared between
+records.
+"""
+
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+import orjson
+
+from tiphys.compare import hooks
+from tiphys.compare.tracking import TRACKING_ANNOTATION
+from tiphys.health.model import Health
+from tiphys.kube.discovery import ApiResource
+from tiphys.live.depth import (
+    ALWAYS_DEEP,
+    CRD,
+    CSV,
+    ENDPOINTS,
+    METADATA_KINDS,
+    SECRET,
+    SHALLOW_KINDS,
+    STATEFUL_SETS,
+)
+from tiphys.live.nodeinfo import describe
+from tiphys.live.records import NO_DETAILS, Details, LiveObject, Owner
+from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, split_api_version
+
+COMPRESS_BYTES = 16_384
+"""Bodies above this size are kept compressed (CRDs with their schemas, dashboards)."""
+
+IGNORE_HEALTH_ANNOTATION = "argocd.argoproj.io/ignore-healthcheck"
+IGNORE_UPDATES_ANNOTATION = "argocd.argoproj.io/ignore-resource-updates"
+OLM_GROUP_ANNOTATION = "olm.operatorGroup"
+
+
+class OwnerView(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class MetaView(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str | None] | None = None
+    annotations: dict[str, str | None] | None = None
+    owner_references: tuple[OwnerView, ...] | None = None
+
+
+class ObjectView(msgspec.Struct, frozen=True, gc=False):
+    """Metadata of one object."""
+
+    metadata: MetaView = MetaView()
+
+
+class SecretView(ObjectView, frozen=True, gc=False):
+    type: str = ""
+
+
+class EventView(msgspec.Struct, frozen=True, gc=False):
+    type: str
+    object: ObjectView
+
+
+class SecretEventView(msgspec.Struct, frozen=True, gc=False):
+    type: str
+    object: SecretView
+
+
+class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str = ""
+
+
+class PageView(msgspec.Struct, frozen=True):
+    metadata: ListMeta = ListMeta()
+    items: list[ObjectView] | None = None
+
+
+class SecretPageView(msgspec.Struct, frozen=True):
+    metadata: ListMeta = ListMeta()
+    items: list[SecretView] | None = None
+
+
+class _RawPage(msgspec.Struct, frozen=True):
+    items: list[msgspec.Raw] | None = None
+
+
+class _RawEvent(msgspec.Struct, frozen=True):
+    object: msgspec.Raw
+
+
+class Tracking(Protocol):
+    """The part of ``compare.tracking.Tracking`` that is needed here."""
+
+    def app_instance(self, manifest: Manifest, /) -> str: ...
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What reading depends on.
+
+    Attributes:
+        assess: health of an object, or ``None`` if its kind has none.
+        update_digest: hash of what counts as a change of a tracked or annotated object, empty where
+            everything counts.
+        custom_labels: label keys shown in the tree (``resource.customLabels``).
+    """
+
+    tracking: Tracking
+    assess: Callable[[Manifest], Health | None]
+    update_digest: Callable[[GroupKind, Manifest, bool], bytes] = lambda _kind, _manifest, _tracked: b""
+    custom_labels: tuple[str, ...] = ()
+
+
+_secret_event = msgspec.json.Decoder(SecretEventView)
+_event = msgspec.json.Decoder(EventView)
+_secret_page = msgspec.json.Decoder(SecretPageView)
+_page = msgspec.json.Decoder(PageView)
+_raw_page = msgspec.json.Decoder(_RawPage)
+_raw_event = msgspec.json.Decoder(_RawEvent)
+
+
+class KindReader:
+    """Makes records of one kind."""
+
+    def __init__(self, resource: ApiResource, reading: Reading) -> None:
+        self.resource = resource
+        self.kind = resource.group_kind
+        self.metadata_only = self.kind in METADATA_KINDS
+        self._reading = reading
+        self._always_deep = self.kind in ALWAYS_DEEP
+        self._owned_deep = self.kind not in SHALLOW_KINDS and not self.metadata_only
+        self._is_secret = self.kind == SECRET
+
+    def event(self, line: bytes) -> EventView | SecretEventView:
+        """Type and metadata of a watch event."""
+        return _secret_event.decode(line) if self._is_secret else _event.decode(line)
+
+    def event_record(self, event: EventView | SecretEventView, line: bytes) -> LiveObject:
+        """The record of an event's object."""
+        view = event.object
+        instance, tracked = self._instance(view)
+        whole = None
+        if self._needs_whole(view, instance, tracked):
+            whole = orjson.loads(memoryview(_raw_event.decode(line).object))
+        return self._record(view, instance, tracked, whole)
+
+    def page(self, body: bytes) -> PageView | SecretPageView:
+        """Version and metadata of a page."""
+        return _secret_page.decode(body) if self._is_secret else _page.decode(body)
+
+    def page_records(
+        self, page: PageView | SecretPageView, body: bytes, known: Callable[[MetaView], bool]
+    ) -> "PageRecords":
+        """The records of a page, made as they are taken; objects that are ``known`` are left out."""
+        return PageRecords(self, page, body, known)
+
+    def manifest_record(self, manifest: Manifest) -> LiveObject:
+        """The record of a decoded object (the answer to a write)."""
+        view = msgspec.convert(manifest, SecretView if self._is_secret else ObjectView)
+        instance, tracked = self._instance(view)
+        whole = dict(manifest) if self._needs_whole(view, instance, tracked) else None
+        return self._record(view, instance, tracked, whole)
+
+    def _instance(self, view: ObjectView) -> tuple[str, bool]:
+        """The instance the object carries as a root, and whether it is tracked at all."""
+        meta = view.metadata
+        if not meta.annotations and not meta.labels:
+            return "", False
+        found = self._reading.tracking.app_instance(
+            {
+                "apiVersion": self.resource.api_version,
+                "kind": self.resource.kind,
+                "metadata": {
+                    "name": meta.name,
+                    "namespace": meta.namespace,
+                    "labels": meta.labels or {},
+                    "annotations": meta.annotations or {},
+                },
+            }
+        )
+        return ("" if meta.owner_references else found), bool(found)
+
+    def _needs_whole(self, view: ObjectView, instance: str, tracked: bool) -> bool:
+        if self.metadata_only:
+            return False
+        return bool(
+            instance
+            or self._always_deep
+            or tracked
+            or (self._owned_deep and view.metadata.owner_references)
+            or (view.metadata.annotations and _wants_digest(view.metadata.annotations))
+        )
+
+    def _record(
+        self, view: ObjectView, instance: str, tracked: bool, whole: dict[str, Any] | None
+    ) -> LiveObject:
+        meta = view.metadata
+        resource = self.resource
+        namespace = sys.intern(meta.namespace)
+        owners = self._owners(view)
+        details = NO_DETAILS
+        if whole is not None or owners or tracked:
+            details = self._details(whole, meta, owners, instance, tracked)
+        if owners:
+            instance = ""  # an inferred owner counts, too
+        return LiveObject(
+            key=ResourceKey(resource.group, resource.kind, namespace, meta.name),
+            version=resource.version,
+            uid=meta.uid,
+            resource_version=meta.resource_version,
+            created_at=meta.creation_timestamp or "",
+            deletion_timestamp=meta.deletion_timestamp or "",
+            app_instance=sys.intern(instance) if instance else "",
+            details=details,
+        )
+
+    def _details(
+        self,
+        whole: dict[str, Any] | None,
+        meta: MetaView,
+        owners: tuple[Owner, ...],
+        instance: str,
+        tracked: bool,
+    ) -> Details:
+        annotations = meta.annotations or {}
+        marks: Manifest = {"metadata": {"annotations": annotations}}
+        details = Details(
+            owners=owners,
+            sync_wave=hooks.wave(marks),
+            is_hook=hooks.is_hook(marks),
+            tracking_id=annotations.get(TRACKING_ANNOTATION) or "",
+            ignore_extraneous=hooks.ignores_extraneous(marks),
+            ignore_health=annotations.get(IGNORE_HEALTH_ANNOTATION) == "true",
+            carried_instance=instance,
+        )
+        if whole is None:
+            return details
+        # Items of lists do not name their kind.
+        whole["apiVersion"], whole["kind"] = self.resource.api_version, self.resource.kind
+        strip_managed_fields(whole)
+        body, compressed = b"", False
+        if instance or self.kind == CRD:
+            body = orjson.dumps(whole)
+            if len(body) > COMPRESS_BYTES:
+                body, compressed = zlib.compress(body, 1), True
+        digest = b""
+        if tracked or _wants_digest(annotations):
+            digest = self._reading.update_digest(self.kind, whole, tracked)
+        templates: tuple[str, ...] = ()
+        if self.kind in STATEFUL_SETS:
+            claims = (whole.get("spec") or {}).get("volumeClaimTemplates") or ()
+            templates = tuple(str((claim.get("metadata") or {}).get("name") or "") for claim in claims)
+        serves, established = _promises(whole) if self.kind == CRD else ((), False)
+        return msgspec.structs.replace(
+            details,
+            body=body,
+            compressed=compressed,
+            health=self._reading.assess(whole),
+            update_digest=digest,
+            info=describe(self.kind, whole, self._reading.custom_labels),
+            templates=templates,
+            serves=serves,
+            established=established,
+        )
+
+    def _owners(self, view: ObjectView) -> tuple[Owner, ...]:
+        """Owner references, and the inferred ones that the object itself tells
+        (health-and-resources.md 6.6)."""
+        meta = view.metadata
+        if meta.owner_references:
+            return tuple(
+                Owner(
+                    sys.intern(split_api_version(each.api_version)[0]),
+                    sys.intern(each.kind),
+                    each.name,
+                    each.uid,
+                )
+                for each in meta.owner_references
+            )
+        if self.kind == ENDPOINTS:
+            return (Owner("", "Service", meta.name),)
+        annotations = meta.annotations or {}
+        if self.kind == CSV and annotations.get(OLM_GROUP_ANNOTATION):
+            return (Owner(CSV.group, "OperatorGroup", annotations[OLM_GROUP_ANNOTATION] or ""),)
+        if isinstance(view, SecretView) and view.type == "kubernetes.io/service-account-token":
+            name = annotations.get("kubernetes.io/service-account.name")
+            uid = annotations.get("kubernetes.io/service-account.uid")
+            if name and uid:
+                return (Owner("", "ServiceAccount", name, uid),)
+        return ()
+
+
+class PageRecords:
+    """Iterates over the records of one page; the wholes are found by a second scan only if one is
+    needed."""
+
+    def __init__(
+        self,
+        reader: KindReader,
+        page: PageView | SecretPageView,
+        body: bytes,
+        known: Callable[[MetaView], bool],
+    ) -> None:
+        self._reader = reader
+        self._views = page.items or []
+        self._body = body
+        self._known = known
+        self._raws: list[msgspec.Raw] | None = None
+
+    def slice(self, start: int, count: int) -> list[LiveObject]:
+        """Records of the objects ``start`` to ``start + count``."""
+        reader = self._reader
+        made = []
+        for index in range(start, min(start + count, len(self._views))):
+            view = self._views[index]
+            if self._known(view.metadata):
+                continue
+            instance, tracked = reader._instance(view)
+            whole = None
+            if reader._needs_whole(view, instance, tracked):
+                if self._raws is None:
+                    self._raws = _raw_page.decode(self._body).items or []
+                whole = orjson.loads(memoryview(self._raws[index]))
+            made.append(reader._record(view, instance, tracked, whole))
+        return made
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+
+def strip_managed_fields(whole: dict[str, Any]) -> None:
+    """Drop from ``metadata.managedFields`` what no verdict needs, in place.
+
+    Kept: who manages what outside the status (the proof of equality walks our own entry, its memo
+    looks into the others, ignore rules may name any manager). Dropped: times, and the field trees of
+    entries for the status subresource.
+    """
+    metadata = whole.get("metadata")
+    if not isinstance(metadata, dict) or not metadata.get("managedFields"):
+        return
+    entries = metadata["managedFields"]
+    kept = []
+    for entry in entries:
+        drop = ("time", "fieldsV1", "fieldsType") if entry.get("subresource") == "status" else ("time",)
+        kept.append({name: value for name, value in entry.items() if name not in drop})
+    whole["metadata"] = {**metadata, "managedFields": kept}
+
+
+def _wants_digest(annotations: dict[str, str | None]) -> bool:
+    return IGNORE_UPDATES_ANNOTATION in annotations
+
+
+def _promises(crd: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
+    """What a CRD serves, and whether it is established."""
+    spec = crd.get("spec") or {}
+    group, kind = spec.get("group") or "", (spec.get("names") or {}).get("kind") or ""
+    serves = tuple(
+        GVK(group, str(version.get("name")), kind)
+        for version in spec.get("versions") or ()
+        if version.get("served")
+    )
+    conditions = (crd.get("status") or {}).get("conditions") or ()
+    established = any(
+        each.get("type") == "Established" and each.get("status") == "True" for each in conditions
+    )
+    return serves, established
