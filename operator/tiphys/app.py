@@ -21,14 +21,17 @@ from tiphys.handlers.watching import Watching
 from tiphys.health.assess import assess
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.connections import SERVICE_ACCOUNT, Connection, from_cluster, from_kubeconfig, in_cluster
-from tiphys.kube.errors import AlreadyExists, ConnectionSettingsError, Forbidden
+from tiphys.kube.errors import AlreadyExists, ConnectionSettingsError, Forbidden, NotFound
+from tiphys.kube.limits import Limits
 from tiphys.live.cluster import ClusterCache
+from tiphys.live.updates import UpdateDigest
 from tiphys.reconcile.autosync import SelfHealBackoff
 from tiphys.reconcile.clusters import ClusterPool
 from tiphys.reconcile.comparison import Comparer
 from tiphys.reconcile.controller import Controller
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
+from tiphys.reconcile.picture import app_samples, cluster_samples
 from tiphys.reconcile.queue import WorkQueue
 from tiphys.reconcile.refresh import Timeouts
 from tiphys.reconcile.services import ControllerOptions, Memory, Services
@@ -44,7 +47,8 @@ from tiphys.sources.git.access import Trust
 from tiphys.sources.git.options import GitOptions
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.rendering import Renderer
-from tiphys.telemetry.http import serve
+from tiphys.sync.engine import EngineOptions, SyncEngine
+from tiphys.telemetry.http import make_app, serving
 from tiphys.telemetry.logs import get_logger
 from tiphys.telemetry.metrics import ControllerMetrics
 
@@ -62,7 +66,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     Attributes:
         kubeconfig: file of the control cluster; None: in-cluster configuration.
         cache: folder for mirrors and checkouts; may be deleted at any time.
-        flags: parameters given as flags (``--name`` without dashes → text).
+        flags: parameters given as flags (``--name`` → text).
         environ: the process's environment.
     """
 
@@ -71,6 +75,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     cache: Path
     flags: Mapping[str, str]
     environ: Mapping[str, str]
+    roles: tuple[str, ...] = ("controller",)
 
 
 async def run(options: RunOptions) -> None:
@@ -93,13 +98,12 @@ async def run(options: RunOptions) -> None:
 
     catch_signals()
     try:
-        async with _started(options) as parts:
-            async with asyncio.TaskGroup() as tasks:
-                for part, coroutine in parts.items():
-                    tasks.create_task(coroutine, name=part)
-                # Kopf takes the signals for itself when it starts; they are ours.
-                await asyncio.sleep(0.2)
-                catch_signals()
+        async with _started(options) as parts, asyncio.TaskGroup() as tasks:
+            for part, coroutine in parts.items():
+                tasks.create_task(coroutine, name=part)
+            # Kopf takes the signals for itself when it starts; they are ours.
+            await asyncio.sleep(0.2)
+            catch_signals()
     except asyncio.CancelledError:
         if not stopping:
             raise
@@ -119,29 +123,44 @@ def connect(options: RunOptions) -> Connection:
 async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._CoroutineLike[None]"]]:
     """Everything built and filled; gives the parts to run, closes what must be closed."""
     connection = connect(options)
-    metrics = ControllerMetrics()
-    client = ClusterClient(connection, on_request=metrics.kubernetes_request)
+    client = ClusterClient(connection)
     namespace = options.namespace
-    params, problems = Params.load(options.environ, {}, options.flags)
-    settings = SettingsStore(namespace, params)
-    await _read_settings(client, settings, namespace)
-    params, problems = Params.load(options.environ, settings.command_parameters, options.flags)
+    params, problems = Params.load(
+        options.environ, await _command_parameters(client, namespace), options.flags, options.roles
+    )
     for problem in problems:
         log.warning("parameter ignored: %s", problem)
-    settings.use_params(params)
+    settings = SettingsStore(namespace, params)
+    await _read_settings(client, settings, namespace)
 
     apps: Store[Application] = Store(decode)
     projects: Store[AppProject] = Store(decode_project)
-    git = GitStore(options.cache / "git", GitOptions(revision_cache_seconds=settings.snapshot.reconciliation_timeout or 180.0))
+    git = GitStore(
+        options.cache / "git",
+        GitOptions(revision_cache_seconds=settings.snapshot.reconciliation_timeout or 180.0),
+    )
     git.set_trust(_trust(settings))
     renderer = Renderer(git)
+    metrics = ControllerMetrics(
+        apps=lambda: app_samples(services),
+        clusters=lambda: cluster_samples(services),
+        app_labels=params.metrics_application_labels,
+        app_conditions=params.metrics_application_conditions,
+        cluster_labels=params.metrics_cluster_labels,
+    )
+    # The reference's default rate is no wish of anybody's: the API server defends itself.
+    rate = params.controller_k8s_client_qps
+    limits = Limits(
+        qps=0.0 if rate == Params().controller_k8s_client_qps else rate,
+        burst=params.controller_k8s_client_burst,
+    )
     pool = ClusterPool(
-        lambda cluster: ClusterClient(from_cluster(cluster, connection), on_request=metrics.kubernetes_request),
+        lambda cluster: ClusterClient(from_cluster(cluster, connection), limits=limits),
         lambda cluster, cluster_client: _live_cache(settings, metrics, controller, cluster, cluster_client),
     )
     queue: WorkQueue[AppKey] = WorkQueue(
         lambda key: app.spec.project if (app := apps.get(key)) is not None else "",
-        metrics.queue_observer("app_reconciliation_queue"),
+        metrics.queue("app_reconciliation_queue"),
     )
     services = Services(
         apps=apps,
@@ -151,11 +170,17 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         desired=DesiredStates(git, renderer),
         comparer=Comparer(),
         writer=ApplicationWriter(client, apps),
-        events=EventSender(client.create, _event_filter(params), time.time_ns),
+        events=EventSender(client.create, params.k8s_event_enabled, time.time_ns),
         queue=queue,
         memory=Memory(),
         metrics=metrics,
         options=_controller_options(settings),
+        engine=lambda cluster: SyncEngine(
+            cluster,
+            EngineOptions(
+                wave_delay=params.sync_wave_delay, parallelism=max(1, params.kubectl_parallelism_limit)
+            ),
+        ),
         clock=lambda: datetime.now(UTC),
     )
     controller = Controller(services)
@@ -165,20 +190,19 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         controller.project_seen(manifest)
     async for manifest in _list(client, APPLICATION, "" if everywhere else namespace):
         controller.application_seen(manifest)
-    watching = Watching(
-        connection, namespace, everywhere=everywhere, triggers=controller, settings=settings
-    )
+    watching = Watching(connection, namespace, everywhere=everywhere, triggers=controller, settings=settings)
     settings.subscribe(lambda change: git.set_trust(_trust(settings)))
     log.info("ready: %d applications, %d projects", len(apps), len(projects))
+    endpoints = make_app(metrics=metrics.exposition)
     try:
-        yield {
-            "clusters": pool.run(),
-            "events": services.events.run(),
-            "controller": controller.run(),
-            "watches": watching.run(),
-            "metrics": serve(metrics.registry, params.metrics_port),
-            "maintenance": _maintain(git),
-        }
+        async with serving(endpoints, host="0.0.0.0", port=params.controller_metrics_port):
+            yield {
+                "clusters": pool.run(),
+                "events": services.events.run(),
+                "controller": controller.run(),
+                "watches": watching.run(),
+                "maintenance": _maintain(git),
+            }
     finally:
         try:
             async with asyncio.timeout(STOP_SECONDS):
@@ -196,15 +220,15 @@ def _controller_options(settings: SettingsStore) -> ControllerOptions:
         timeouts=Timeouts(snapshot.reconciliation_timeout, snapshot.hard_reconciliation_timeout),
         jitter=snapshot.reconciliation_jitter,
         backoff=SelfHealBackoff(
-            params.self_heal_backoff_timeout_seconds,
+            params.self_heal_backoff_timeout,
             params.self_heal_backoff_factor,
-            params.self_heal_backoff_cap_seconds,
-            params.self_heal_timeout_seconds,
+            params.self_heal_backoff_cap,
+            params.self_heal_timeout,
         ),
-        repo_error_grace=params.repo_error_grace_period_seconds,
+        repo_error_grace=params.repo_error_grace_period,
         sync_timeout=params.sync_timeout,
         workers=params.status_processors,
-        server_side_diff=params.server_side_diff_enabled,
+        server_side_diff=params.server_side_diff,
         persist_health=params.persist_resource_health,
     )
 
@@ -223,13 +247,29 @@ def _live_cache(
         tracking=Tracking(snapshot.tracking_method, snapshot.instance_label_key, snapshot.installation_id),
         on_change=controller.live_changed,
         assess=lambda manifest: assess(manifest, settings.snapshot.overrides),
+        server=cluster.server,
         namespaces=cluster.namespaces,
+        cluster_resources=cluster.cluster_resources,
+        custom_labels=snapshot.custom_labels,
+        respect_rbac=snapshot.respect_rbac,
+        update_digest=UpdateDigest(
+            snapshot.overrides, snapshot.compare_options, snapshot.ignore_resource_updates_enabled
+        ),
     )
 
 
 def _trust(settings: SettingsStore) -> Trust:
     snapshot = settings.snapshot
     return Trust(snapshot.ssh_known_hosts, snapshot.tls_certificates)
+
+
+async def _command_parameters(client: ClusterClient, namespace: str) -> Mapping[str, str]:
+    """``argocd-cmd-params-cm``, read at start-up only (as in the reference)."""
+    try:
+        manifest = await client.get(GVK("", "v1", "ConfigMap"), namespace, "argocd-cmd-params-cm")
+    except NotFound:
+        return {}
+    return manifest.get("data") or {}
 
 
 async def _read_settings(client: ClusterClient, settings: SettingsStore, namespace: str) -> None:

@@ -3,17 +3,15 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tiphys import app
 from tiphys.kube.errors import ConnectionSettingsError, KubeError
-from tiphys.settings.params import parameter_flags
-from tiphys.telemetry.logs import configure
+from tiphys.settings.params import flag_names
+from tiphys.telemetry.logs import LogOptionError, configure
 
 ROLES = ("controller",)
 DEFAULT_NAMESPACE = "argocd"
@@ -25,14 +23,26 @@ def main() -> None:
     """Tiphys, a GitOps operator for Kubernetes."""
 
 
-def _parameters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds a flag for each parameter of the roles (one table: settings/params.py)."""
-    for flag in reversed(parameter_flags()):
-        command = click.option(f"--{flag}", default=None, metavar="VALUE", hidden=True)(command)
-    return command
+def parse_parameters(arguments: tuple[str, ...], roles: tuple[str, ...]) -> dict[str, str]:
+    """``--flag value``, ``--flag=value`` and bare ``--flag`` (true) of the roles' parameters.
+
+    Raises:
+        click.UsageError: an argument that no role has.
+    """
+    known = flag_names(roles)
+    found: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if name not in known:
+            raise click.UsageError(f"No such option: {name}")
+        if not equals:
+            value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
+        found[name] = value
+    return found
 
 
-@main.command(context_settings={"ignore_unknown_options": False})
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -58,22 +68,38 @@ def _parameters(command: Callable[..., Any]) -> Callable[..., Any]:
     envvar="TIPHYS_CACHE_DIR",
     help="Folder for repositories; may be deleted at any time.",
 )
-@_parameters
+@click.pass_context
 def run(
-    kubeconfig: Path | None, namespace: str | None, roles: tuple[str, ...], cache_dir: Path | None, **flags: str | None
+    context: click.Context,
+    kubeconfig: Path | None,
+    namespace: str | None,
+    roles: tuple[str, ...],
+    cache_dir: Path | None,
 ) -> None:
-    """Run the operator until SIGTERM."""
-    given = {name.replace("_", "-"): value for name, value in flags.items() if value is not None}
-    configure(
-        level=given.get("loglevel") or os.environ.get("ARGOCD_APPLICATION_CONTROLLER_LOGLEVEL") or "info",
-        format=given.get("logformat") or os.environ.get("ARGOCD_APPLICATION_CONTROLLER_LOGFORMAT") or "json",
-    )
+    """Run the operator until SIGTERM.
+
+    Takes every flag of the reference's components for the roles that run, for example
+    --status-processors 20 or --metrics-port 8082.
+    """
+    roles = roles or ROLES
+    given = parse_parameters(tuple(context.args), roles)
+    environ = dict(os.environ)
+    try:
+        configure(
+            level=given.get("--loglevel") or environ.get("ARGOCD_APPLICATION_CONTROLLER_LOGLEVEL") or "info",
+            style=given.get("--logformat")
+            or environ.get("ARGOCD_APPLICATION_CONTROLLER_LOGFORMAT")
+            or "json",
+        )
+    except LogOptionError as error:
+        raise click.UsageError(str(error)) from None
     options = app.RunOptions(
         namespace=namespace or os.environ.get("ARGOCD_NAMESPACE") or app.pod_namespace() or DEFAULT_NAMESPACE,
         kubeconfig=kubeconfig,
         cache=cache_dir or Path(tempfile.gettempdir()) / "tiphys",
         flags=given,
-        environ=dict(os.environ),
+        environ=environ,
+        roles=roles,
     )
     try:
         asyncio.run(app.run(options))

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from tiphys.compare.hooks import hook_types
+from tiphys.compare.targets import TargetError
+from tiphys.projects.orphans import is_orphan, monitors_orphans, orphan_message, warns_of_orphans
 from tiphys.projects.validate import normalize_spec
 from tiphys.projects.windows import can_sync, matching_windows
 from tiphys.reconcile import conditions as kinds
@@ -48,6 +50,7 @@ from tiphys.resources.application import (
     SyncStatus,
     to_json,
 )
+from tiphys.resources.identity import AppKey
 from tiphys.resources.times import to_timestamp
 from tiphys.telemetry.logs import get_logger
 
@@ -167,6 +170,8 @@ async def load_desired(
         desired = await services.desired.load(request)
     except DesiredStateError as error:
         return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]
+    except TargetError as error:
+        return None, [(kinds.COMPARISON_ERROR, f"Failed to normalize target state: {error}")]
     services.memory.first_error.pop(situation.app.key, None)
     return desired, []
 
@@ -189,9 +194,7 @@ async def compare_now(
         found = [*found, (kinds.COMPARISON_ERROR, text)]
         bare = msgspec.structs.replace(
             situation,
-            app=msgspec.structs.replace(
-                app, spec=msgspec.structs.replace(app.spec, ignore_differences=())
-            ),
+            app=msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, ignore_differences=())),
         )
         rules = rules_of(bare, server_side_diff=False)
         desired = None
@@ -237,6 +240,14 @@ def with_comparison(
     tree = handle.cache.summary(situation.instance)
     types = comparison.source_types
     status = conditions_into(status, comparison.found, kinds.COMPARISON_TYPES, services)
+    orphans = count_orphans(services, situation, handle)
+    warning = [(kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans))] if orphans else []
+    status = conditions_into(
+        status,
+        warning if warns_of_orphans(situation.project) else (),
+        frozenset({kinds.ORPHANED_RESOURCE_WARNING}),
+        services,
+    )
     status = msgspec.structs.replace(
         status,
         sync=sync,
@@ -247,6 +258,27 @@ def with_comparison(
         controller_namespace=situation.settings.control_namespace,
     )
     return with_health(status, comparison.health.status, comparison.health.message, now)
+
+
+def count_orphans(services: Services, situation: Situation, handle: ClusterHandle) -> int:
+    """Top-level live objects of the destination namespace that no application manages."""
+    namespace = situation.app.spec.destination.namespace
+    if not monitors_orphans(situation.project) or not namespace:
+        return 0
+    count = 0
+    for record in handle.cache.in_namespace(namespace):
+        if not record.is_root or record.app_instance == situation.instance:
+            continue
+        owner = record.app_instance and services.apps.get(
+            AppKey.from_instance(record.app_instance, situation.settings.control_namespace)
+        )
+        count += is_orphan(
+            situation.project,
+            record.key,
+            cluster=situation.cluster,
+            tracked_by_existing_app=bool(owner),
+        )
+    return count
 
 
 def conditions_into(
@@ -326,7 +358,9 @@ def _metadata_patch(app: Application, comparison: Comparison | None) -> dict[str
     if comparison is None or comparison.failed or app.metadata.deletion_timestamp:
         return {}
     present = tuple(app.metadata.finalizers or ())
-    types = {kind for hook in (*comparison.hooks, *comparison.delete_hooks) for kind in hook_types(hook.manifest())}
+    types = {
+        kind for hook in (*comparison.hooks, *comparison.delete_hooks) for kind in hook_types(hook.manifest())
+    }
     wanted = with_delete_hook_finalizers(present, pre="PreDelete" in types, post="PostDelete" in types)
     return {} if wanted == present else {"finalizers": list(wanted)}
 

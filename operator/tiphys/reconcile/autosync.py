@@ -130,7 +130,9 @@ def already_attempted(app: Application, revisions: Sequence[str]) -> bool:
     return sources == app.spec.effective_sources()
 
 
-def _backoff_remaining(state: OperationState, attempts: int, backoff: SelfHealBackoff, now: datetime) -> float:
+def _backoff_remaining(
+    state: OperationState, attempts: int, backoff: SelfHealBackoff, now: datetime
+) -> float:
     delay = backoff.delay(attempts)
     if not state.finished_at:
         return delay

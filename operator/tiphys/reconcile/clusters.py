@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from tiphys.kube.client import ClusterClient
+from tiphys.kube.errors import ClusterUnreachable, ConnectionSettingsError
 from tiphys.live.cluster import ClusterCache
 from tiphys.settings.clusters import Cluster
 from tiphys.telemetry.logs import get_logger
@@ -88,8 +89,9 @@ class ClusterPool:
             async with asyncio.timeout(READY_TIMEOUT):
                 await handle.cache.wait_synced()
         except TimeoutError:
-            why = handle.cache.state.error or f"not ready within {READY_TIMEOUT:.0f} s"
-            raise ClusterNotReady(cluster.server, why) from None
+            raise ClusterNotReady(cluster.server, f"not ready within {READY_TIMEOUT:.0f} s") from None
+        except ClusterUnreachable as error:
+            raise ClusterNotReady(cluster.server, error.why) from None
         return handle
 
     def known(self, server: str) -> ClusterHandle | None:
@@ -113,7 +115,10 @@ class ClusterPool:
     def _start(self, cluster: Cluster) -> ClusterHandle:
         if self._tasks is None:
             raise ClusterNotReady(cluster.server, "the controller is stopping")
-        client = self._connect(cluster)
+        try:
+            client = self._connect(cluster)
+        except ConnectionSettingsError as error:
+            raise ClusterNotReady(cluster.server, str(error)) from None
         cache = self._make_cache(cluster, client)
         task = self._tasks.create_task(self._supervise(cluster, cache), name=f"live {cluster.server}")
         handle = ClusterHandle(cluster, client, cache, task)

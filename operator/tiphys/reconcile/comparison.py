@@ -24,6 +24,7 @@ from tiphys.live.records import LiveObject
 from tiphys.projects.permission import permits_kind, permits_live
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.desired import Desired
+from tiphys.reconcile.traits import Traits, traits_of
 from tiphys.resources.application import Application, ResourceStatus
 from tiphys.resources.identity import AppKey, ResourceKey
 from tiphys.resources.project import AppProject
@@ -44,6 +45,7 @@ class Pair(msgspec.Struct, frozen=True):
     key: ResourceKey
     target: Target | None
     live: LiveObject | None
+    traits: Traits | None
     status: str
     modified: bool | None
     self_referenced: bool
@@ -99,11 +101,13 @@ class Comparer:
 
     def __init__(self) -> None:
         self._verdicts: dict[AppKey, dict[ResourceKey, tuple[tuple[str, ...], Verdict]]] = {}
+        self._traits: dict[AppKey, dict[ResourceKey, tuple[LiveObject, Traits]]] = {}
         self._dry_runs = asyncio.Semaphore(DRY_RUNS_AT_ONCE)
 
     def forget(self, key: AppKey) -> None:
         """Drop what is remembered of an application that is gone."""
         self._verdicts.pop(key, None)
+        self._traits.pop(key, None)
 
     async def compare(self, inputs: ComparisonInputs) -> Comparison:
         """Compare now; never raises for what a condition can say."""
@@ -124,11 +128,13 @@ class Comparer:
         allowed = {
             key: live
             for key, live in managed.items()
-            if not live.owners and permits_live(inputs.project, key, cluster=inputs.cluster)
+            if live.is_root and permits_live(inputs.project, key, cluster=inputs.cluster)
         }
         candidates: list[tuple[ResourceKey, Target | None, LiveObject | None]] = []
         for target in targets:
-            candidates.append((target.key, target, allowed.pop(target.key, None) or inputs.cache.get(target.key)))
+            candidates.append(
+                (target.key, target, allowed.pop(target.key, None) or inputs.cache.get(target.key))
+            )
         candidates.extend((key, None, live) for key, live in allowed.items())
 
         verdicts, failures = await self._verdicts_of(inputs, candidates)
@@ -137,15 +143,20 @@ class Comparer:
                 (kinds.COMPARISON_ERROR, f"Failed to compare desired state to live state: {failure}")
             )
             failed = True
+        traits = self._traits_of(inputs.app.key, candidates)
         pairs = tuple(
-            _pair(inputs, key, target, live, verdicts.get(key)) for key, target, live in candidates
+            _pair(inputs, key, target, live, traits.get(key), verdicts.get(key))
+            for key, target, live in candidates
         )
         resources, sync_status = _statuses(inputs, pairs, failed)
+        health = aggregate(_health_items(inputs, pairs))
+        if health.error:
+            found.append((kinds.COMPARISON_ERROR, health.error))
         return Comparison(
             sync_status=sync_status,
             revisions=inputs.desired.revisions if inputs.desired else (),
             source_types=inputs.desired.source_types if inputs.desired else (),
-            health=aggregate(_health_items(inputs, pairs)),
+            health=health,
             resources=resources,
             pairs=pairs,
             hooks=inputs.desired.prepared.hooks if inputs.desired else (),
@@ -153,6 +164,19 @@ class Comparer:
             found=tuple(found),
             failed=failed,
         )
+
+    def _traits_of(
+        self, app: AppKey, candidates: Sequence[tuple[ResourceKey, Target | None, LiveObject | None]]
+    ) -> dict[ResourceKey, Traits]:
+        known = self._traits.get(app, {})
+        kept: dict[ResourceKey, tuple[LiveObject, Traits]] = {}
+        for key, _, live in candidates:
+            if live is None:
+                continue
+            before = known.get(key)
+            kept[key] = before if before is not None and before[0] is live else (live, traits_of(live))
+        self._traits[app] = kept
+        return {key: traits for key, (_, traits) in kept.items()}
 
     async def _verdicts_of(
         self,
@@ -167,7 +191,7 @@ class Comparer:
         for count, (key, target, live) in enumerate(candidates):
             if target is None or live is None:
                 continue
-            stamp = (target.digest, live.uid, live.resource_version, inputs.rules.digest)
+            stamp: tuple[str, ...] = (target.digest, live.uid, live.resource_version, inputs.rules.digest)
             before = known.get(key)
             if before is not None and before[0] == stamp:
                 kept[key] = before
@@ -253,12 +277,13 @@ def _pair(
     key: ResourceKey,
     target: Target | None,
     live: LiveObject | None,
+    traits: Traits | None,
     verdict: Verdict | None,
 ) -> Pair:
     """Sync status of one pair (sync.md 8.1)."""
     is_hook = live is not None and live.is_hook
-    self_referenced = live is None or inputs.tracking.is_self_referenced_record(
-        live, target.key if target else None
+    self_referenced = traits is None or inputs.tracking.is_self_referenced_record(
+        traits, target.key if target else None
     )
     modified: bool | None = None
     if live is None or target is None:
@@ -274,7 +299,7 @@ def _pair(
     else:
         status = OUT_OF_SYNC if modified else SYNCED
     requires_pruning = target is None and live is not None and self_referenced and not is_hook
-    return Pair(key, target, live, status, modified, self_referenced, is_hook, requires_pruning)
+    return Pair(key, target, live, traits, status, modified, self_referenced, is_hook, requires_pruning)
 
 
 def _statuses(
@@ -288,7 +313,7 @@ def _statuses(
     for pair in pairs:
         status = pair.status
         if status == OUT_OF_SYNC and not (
-            pair.target is None and pair.live is not None and pair.live.ignore_extraneous
+            pair.target is None and pair.traits is not None and pair.traits.ignore_extraneous
         ):
             overall = OUT_OF_SYNC
         key = pair.key
@@ -321,7 +346,7 @@ def _statuses(
 
 def _needs_confirmation(pair: Pair, options: tuple[str, ...]) -> bool:
     """``Delete=confirm`` or ``Prune=confirm``, from the object or else the application."""
-    for side in (pair.target, pair.live):
+    for side in (pair.target, pair.traits):
         if side is None:
             continue
         for option in ("Delete", "Prune"):
@@ -336,10 +361,7 @@ def _health_items(inputs: ComparisonInputs, pairs: Sequence[Pair]) -> list[Healt
     for pair in pairs:
         live = pair.live
         skip = pair.is_hook or (pair.target is not None and pair.target.is_skipped)
-        if live is not None and live.ignore_health:
-            skip = True
-        if live is not None and live.uid and live.uid == inputs.app.metadata.uid:
-            skip = True  # an application that manages itself
+        itself = live is not None and live.uid != "" and live.uid == inputs.app.metadata.uid
         items.append(
             HealthItem(
                 key=pair.key,
@@ -347,6 +369,7 @@ def _health_items(inputs: ComparisonInputs, pairs: Sequence[Pair]) -> list[Healt
                 has_live=live is not None,
                 skip=skip,
                 health=live.health if live is not None else Health(MISSING),
+                ignored=itself or (pair.traits is not None and pair.traits.ignore_health),
             )
         )
     return items

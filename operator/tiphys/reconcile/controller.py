@@ -4,7 +4,6 @@ The triggers of applications.md 8 arrive here as method calls (from the handlers
 the settings) and become keys with a level; nothing is worked on outside the queue.
 """
 
-import asyncio
 import random
 
 from tiphys.kube.errors import ApiError, ClusterUnreachable
@@ -13,7 +12,9 @@ from tiphys.projects.orphans import monitors_orphans
 from tiphys.reconcile.application import Look, look
 from tiphys.reconcile.autosync import COMPLETED
 from tiphys.reconcile.deletion import finalize
+from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.reconcile.operation import advance
+from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.projects import finalize_project
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import Level, decide_refresh, is_skipped
@@ -22,7 +23,6 @@ from tiphys.reconcile.writing import Stale, Vanished
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.project import AppProject
-from tiphys.settings.namespaces import is_namespace_enabled
 from tiphys.settings.store import SettingsChange
 from tiphys.telemetry.logs import get_logger
 
@@ -127,7 +127,11 @@ class Controller:
             await finalize_project(self._s, AppKey(key.namespace.removeprefix(PROJECT_PREFIX), key.name))
             return
         app = self._s.apps.get(key)
-        if app is None or is_skipped(app) or not is_namespace_enabled(app.metadata.namespace, self._s.settings):
+        if (
+            app is None
+            or is_skipped(app)
+            or not is_namespace_enabled(app.metadata.namespace, self._s.settings)
+        ):
             return
         try:
             await self._bring_forward(app)
@@ -160,7 +164,7 @@ class Controller:
             had_operation = app.operation is not None
             seen = await look(self._s, app, refresh)
             app = seen.app
-            self._s.metrics.reconciled(app, (self._s.clock() - started).total_seconds())
+            self._s.metrics.reconciled(labels_of(self._s, app), (self._s.clock() - started).total_seconds())
             if app.operation is not None and not had_operation:
                 app = await advance(self._s, app, seen)
             elif app.operation is not None:
@@ -209,7 +213,11 @@ def _concern(old: Application, new: Application) -> Priority | None:
     if new.metadata.annotations != old.metadata.annotations:
         return Priority.USER
     before, after = old.status.operation_state, new.status.operation_state
-    if after is not None and after.phase == "Terminating" and (before is None or before.phase != "Terminating"):
+    if (
+        after is not None
+        and after.phase == "Terminating"
+        and (before is None or before.phase != "Terminating")
+    ):
         return Priority.USER
     if new.spec != old.spec or new.metadata.labels != old.metadata.labels:
         return Priority.USER
@@ -228,9 +236,3 @@ def _automation_enabled(old: Application, new: Application) -> bool:
 
     (before_on, before_heal), (after_on, after_heal) = flags(old), flags(new)
     return (after_on and not before_on) or (after_heal and not before_heal)
-
-
-async def supervise(name: str, run: "asyncio.Task[None]") -> None:
-    """Wait for a task that must not end."""
-    await run
-    raise RuntimeError(f"{name} ended")

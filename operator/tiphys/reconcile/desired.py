@@ -3,9 +3,8 @@ prepared, and all of it remembered as long as nothing it was made of changes.
 
 For each application the last result is kept with everything that went into it. A look at an
 application whose revisions did not move costs a comparison of those inputs. When a revision moved,
-the paths that changed between the two commits are asked once for all applications of the
-repository; an application that reads none of them keeps its targets (and, unlike the reference,
-its recorded revision).
+the renderer answers with the content key of the new commit; an application whose keys stay the same
+keeps its targets (and, unlike the reference, its recorded revision).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +15,12 @@ import msgspec
 from tiphys.compare.targets import PreparedTargets, prepare_targets
 from tiphys.compare.tracking import Tracking
 from tiphys.resources.application import Application, ApplicationSource
-from tiphys.resources.identity import AppKey, Manifest
+from tiphys.resources.identity import AppKey
 from tiphys.settings.model import Settings
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import SourceError
 from tiphys.sources.git.store import GitStore
-from tiphys.sources.rendering import Renderer, RenderRequest
-from tiphys.sources.render.model import RefSource
+from tiphys.sources.rendering import RefSource, Rendered, Renderer, RenderRequest
 
 
 class DesiredStateError(Exception):
@@ -78,7 +76,7 @@ class Desired(msgspec.Struct, frozen=True):
 class _Memo(msgspec.Struct):
     inputs: tuple[Any, ...]
     commits: tuple[str, ...]  # the commits the targets are known to be right for
-    reads: tuple[tuple[str, ...] | None, ...]  # per source: paths read; None: anything
+    keys: tuple[str, ...]  # content key of each source
     desired: Desired
 
 
@@ -120,35 +118,27 @@ class DesiredStates:
             except SourceError as error:
                 raise _failure(index, count, error) from error
 
-        if memo is not None and (
-            memo.commits == tuple(commits)
-            or await self._untouched(repositories, memo.reads, memo.commits, commits)
-        ):
-            memo.commits = tuple(commits)
-            if request.fresh:  # a person or an operation asked: show the commit it was asked at
-                memo.desired = msgspec.structs.replace(memo.desired, revisions=tuple(commits))
-            return memo.desired
+        revisions = tuple(commits)
+        if memo is not None and memo.commits == revisions:
+            return self._kept(memo, request)
 
-        refs = _references(sources, repositories, commits)
-        manifests: list[Manifest] = []
-        types: list[str] = []
-        reads: list[tuple[str, ...] | None] = []
-        for index, source in enumerate(sources):
-            if source.ref and not source.path and not source.chart:
-                types.append("")
-                reads.append(())
-                continue
-            try:
-                rendered = await self._renderer.render(
-                    self._render_request(request, source, repositories[index], commits[index], refs)
-                )
-            except SourceError as error:
-                raise _failure(index, count, error) from error
-            manifests.extend(msgspec.json.decode(body) for body in rendered.manifests)
-            types.append(rendered.source_type)
-            reads.append(rendered.reads)
+        rendered = await self._render_all(request, repositories, commits)
+        keys = tuple(each.content_key for each in rendered)
+        if memo is not None and memo.keys == keys:
+            memo.commits = revisions
+            return self._kept(memo, request)
+        stored = stored_revisions(request.app)
+        if (
+            memo is None
+            and not request.fresh
+            and len(stored) == count
+            and all(stored)
+            and stored != revisions
+            and await self._has_keys(request, repositories, stored, keys)
+        ):
+            revisions = stored  # after a restart, too, an untouched application keeps its revision
         prepared = prepare_targets(
-            manifests,
+            [msgspec.json.decode(body) for each in rendered for body in each.manifests],
             is_namespaced=request.facts.is_namespaced,
             destination_namespace=request.app.spec.destination.namespace,
             tracking=request.tracking,
@@ -157,53 +147,63 @@ class DesiredStates:
                 group, kind, request.facts.server
             ),
         )
-        if refs:  # a value file of another source may change without a path of this one
-            reads = [None] * count
-        revisions = tuple(commits)
-        stored = stored_revisions(request.app)
-        if (
-            not request.fresh
-            and len(stored) == count
-            and all(stored)
-            and await self._untouched(repositories, reads, stored, commits)
-        ):
-            revisions = stored  # after a restart, too, an untouched application keeps its revision
-        desired = Desired(revisions, tuple(types), prepared)
-        self._memos[key] = _Memo(inputs, tuple(commits), tuple(reads), desired)
+        desired = Desired(revisions, tuple(each.source_type for each in rendered), prepared)
+        self._memos[key] = _Memo(inputs, tuple(commits), keys, desired)
         return desired
+
+    def _kept(self, memo: _Memo, request: DesiredRequest) -> Desired:
+        if request.fresh:  # a person or an operation asked: show the commit it was asked at
+            memo.desired = msgspec.structs.replace(memo.desired, revisions=memo.commits)
+        return memo.desired
+
+    async def _render_all(
+        self, request: DesiredRequest, repositories: Sequence[Repository], commits: Sequence[str]
+    ) -> list[Rendered]:
+        sources = request.sources
+        refs = _references(sources, repositories, commits)
+        rendered: list[Rendered] = []
+        for index, source in enumerate(sources):
+            try:
+                rendered.append(
+                    await self._renderer.render(
+                        self._render_request(request, source, repositories[index], commits[index], refs)
+                    )
+                )
+            except SourceError as error:
+                raise _failure(index, len(sources), error) from error
+        return rendered
+
+    async def _has_keys(
+        self,
+        request: DesiredRequest,
+        repositories: Sequence[Repository],
+        commits: Sequence[str],
+        keys: Sequence[str],
+    ) -> bool:
+        """Whether the sources at ``commits`` have these content keys (nothing is rendered)."""
+        refs = _references(request.sources, repositories, commits)
+        try:
+            for index, source in enumerate(request.sources):
+                planned = self._render_request(request, source, repositories[index], commits[index], refs)
+                if await self._renderer.content_key(planned) != keys[index]:
+                    return False
+        except SourceError:
+            return False  # the old commit is gone
+        return True
 
     async def _resolve(
         self, repository: Repository, source: ApplicationSource, wanted: str, request: DesiredRequest
     ) -> str:
         if source.chart:
-            return await self._renderer.resolve_chart(repository, source, wanted or source.target_revision)
+            return await self._renderer.charts.resolve(
+                repository, source.chart, wanted or source.target_revision, fresh=request.fresh
+            )
         return await self._git.resolve(
             repository,
             wanted or source.target_revision,
             tag_prefix=source.tag_prefix,
             fresh=request.fresh,
         )
-
-    async def _untouched(
-        self,
-        repositories: Sequence[Repository],
-        reads: Sequence[tuple[str, ...] | None],
-        before: Sequence[str],
-        after: Sequence[str],
-    ) -> bool:
-        """Whether no source reads a path that differs between the old and the new commits."""
-        for repository, paths, old, new in zip(repositories, reads, before, after, strict=True):
-            if old == new:
-                continue
-            if paths is None:
-                return False
-            try:
-                changed = await self._git.changed_paths(repository, old, new)
-            except SourceError:
-                return False  # the old commit is gone: render
-            if touches(changed, paths):
-                return False
-        return True
 
     def _inputs(self, request: DesiredRequest) -> tuple[Any, ...]:
         spec = request.app.spec
@@ -251,25 +251,11 @@ def stored_revisions(app: Application) -> tuple[str, ...]:
     return tuple(sync.revisions or ()) if app.spec.has_multiple_sources else (sync.revision,)
 
 
-def touches(changed: Sequence[str], reads: Sequence[str]) -> bool:
-    """Whether a changed path is one of ``reads`` or lies below one (``""`` and ``.`` are the root)."""
-    exact = set(reads)
-    if "" in exact or "." in exact:
-        return bool(changed)
-    for path in changed:
-        prefix = path
-        while prefix:
-            if prefix in exact:
-                return True
-            prefix = prefix.rpartition("/")[0]
-    return False
-
-
 def _references(
     sources: Sequence[ApplicationSource], repositories: Sequence[Repository], commits: Sequence[str]
 ) -> dict[str, RefSource]:
     return {
-        f"${source.ref}": RefSource(repository, commit)
+        source.ref: RefSource(repository, commit)
         for source, repository, commit in zip(sources, repositories, commits, strict=True)
         if source.ref
     }

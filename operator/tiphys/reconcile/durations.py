@@ -6,8 +6,9 @@ An integer without a unit is seconds; otherwise Go's duration syntax (``1h30m``,
 
 import re
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+from tiphys.resources.times import go_duration
+
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 class DurationError(ValueError):
@@ -24,15 +25,9 @@ def parse_duration(text: str) -> float:
     Raises:
         DurationError: neither an integer nor a Go duration.
     """
-    stripped = text.strip()
-    if re.fullmatch(r"[+-]?\d+", stripped):
-        return float(int(stripped))
-    sign, body = (-1.0, stripped[1:]) if stripped.startswith("-") else (1.0, stripped.removeprefix("+"))
-    position = 0
-    seconds = 0.0
-    while match := _PART.match(body, position):
-        seconds += float(match[1]) * _UNITS[match[2]]
-        position = match.end()
-    if not body or position != len(body):
-        raise DurationError(text)
-    return sign * seconds
+    if _INTEGER.fullmatch(text):
+        return float(int(text))
+    try:
+        return go_duration(text)
+    except (ValueError, OverflowError):
+        raise DurationError(text) from None

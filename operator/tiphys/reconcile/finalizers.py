@@ -9,9 +9,7 @@ PRE_DELETE_CLEANUP = PRE_DELETE + "/cleanup"
 POST_DELETE_CLEANUP = POST_DELETE + "/cleanup"
 
 PROPAGATION = {RESOURCES: "Foreground", FOREGROUND: "Foreground", BACKGROUND: "Background"}
-OURS = frozenset(
-    {*PROPAGATION, PRE_DELETE, POST_DELETE, PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP}
-)
+OURS = frozenset({*PROPAGATION, PRE_DELETE, POST_DELETE, PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP})
 
 
 def propagation_policy(finalizers: tuple[str, ...]) -> str | None:

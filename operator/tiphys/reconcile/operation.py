@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tiphys.projects.impersonation import ImpersonationError, impersonated_user
 from tiphys.projects.windows import can_sync, matching_windows
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.application import Look, compare_now, load_desired, with_comparison
@@ -21,6 +22,7 @@ from tiphys.reconcile.comparison import Comparison
 from tiphys.reconcile.conditions import describe
 from tiphys.reconcile.durations import DurationError
 from tiphys.reconcile.events import EventMessage, sync_completed, transition
+from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import Level
 from tiphys.reconcile.services import Services
@@ -143,7 +145,13 @@ async def _pass(services: Services, app: Application, state: OperationState, loo
     comparison = look.comparison if look is not None else None
     if comparison is None or not _serves(comparison, app, sources, pinned):
         desired, found = await load_desired(
-            services, situation, handle, sources=sources, revisions=pinned, fresh=not all(pinned), no_cache=False
+            services,
+            situation,
+            handle,
+            sources=sources,
+            revisions=pinned,
+            fresh=not all(pinned),
+            no_cache=False,
         )
         comparison = await compare_now(services, situation, handle, desired, found)
 
@@ -171,10 +179,23 @@ async def _pass(services: Services, app: Application, state: OperationState, loo
     if blocking:
         return Pass(_failed(state, describe(blocking)), situation, handle, comparison)
 
+    client = handle.client
+    if situation.settings.impersonation_enabled:
+        try:
+            user = impersonated_user(
+                situation.project,
+                app,
+                situation.cluster.server,
+                enforced=situation.settings.impersonation_enforced,
+            )
+        except ImpersonationError as error:
+            return Pass(_failed(state, str(error)), situation, handle, comparison)
+        client = client.impersonating(user) if user else client
+
     async def persist(step: OperationState) -> None:
         await _store(services, services.apps.get(app.key) or app, step)
 
-    outcome = await run_engine(services, situation, handle, comparison, state, persist)
+    outcome = await run_engine(services, situation, handle, client, comparison, state, persist)
     state = outcome.state
     if state.phase == RUNNING:
         # Somebody may have asked to terminate while we worked.
@@ -208,14 +229,12 @@ async def _complete(services: Services, app: Application, state: OperationState,
     written = await services.writer.patch(app, body)
     services.events.emit(written, messages, now)
     services.metrics.sync_completed(
-        app=written, phase=state.phase, dry_run=dry_run, seconds=_seconds_between(state)
+        labels_of(services, written), phase=state.phase, dry_run=dry_run, seconds=_seconds_between(state)
     )
     automated = state.operation.initiated_by.automated
     if not dry_run:
         services.ask(app.key, Level.LATEST if automated else Level.FORCE, Priority.CHANGE)
-    log.info(
-        "operation %s: %s", state.phase, state.message, extra={"app": str(app.key), "operation": "sync"}
-    )
+    log.info("operation %s: %s", state.phase, state.message, extra={"app": str(app.key), "operation": "sync"})
     return written
 
 

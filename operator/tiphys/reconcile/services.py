@@ -52,8 +52,10 @@ class Memory:
 
     def forget(self, key: AppKey) -> None:
         """The application is gone."""
-        for known in (self.requested, self.looked_at, self.first_error, self.hold_until):
-            known.pop(key, None)  # type: ignore[attr-defined]
+        self.requested.pop(key, None)
+        self.looked_at.pop(key, None)
+        self.first_error.pop(key, None)
+        self.hold_until.pop(key, None)
 
 
 class Services(msgspec.Struct, frozen=True, eq=False):

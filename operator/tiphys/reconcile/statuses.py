@@ -5,7 +5,7 @@ stored object, so fields that we do not know survive. Lists are replaced whole (
 identity in a merge patch).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -57,9 +57,7 @@ def with_health(status: ApplicationStatus, code: str, message: str, now: datetim
     if before.status == code and status.resource_health_source == HEALTH_SOURCE_TREE:
         return status
     if before.status == code:
-        health = HealthStatus(
-            status=code, message=message, last_transition_time=before.last_transition_time
-        )
+        health = HealthStatus(status=code, message=message, last_transition_time=before.last_transition_time)
     else:
         health = HealthStatus(status=code, message=message, last_transition_time=to_timestamp(now))
     return msgspec.structs.replace(status, health=health, resource_health_source=HEALTH_SOURCE_TREE)
@@ -100,7 +98,9 @@ def with_history(app: Application, status: ApplicationStatus, now: datetime) -> 
     return msgspec.structs.replace(status, history=history)
 
 
-def summary_of(app: Application, images: set[str], urls: set[str], is_app_of_apps: bool) -> ApplicationSummary:
+def summary_of(
+    app: Application, images: Iterable[str], urls: Iterable[str], is_app_of_apps: bool
+) -> ApplicationSummary:
     """``status.summary``; link annotations of the Application itself count as external URLs."""
     links = {
         value
@@ -108,7 +108,7 @@ def summary_of(app: Application, images: set[str], urls: set[str], is_app_of_app
         if key.startswith("link.argocd.argoproj.io/")
     }
     return ApplicationSummary(
-        external_urls=tuple(sorted(urls | links)),
-        images=tuple(sorted(images)),
+        external_urls=tuple(sorted({*urls, *links})),
+        images=tuple(images),
         is_app_of_apps=is_app_of_apps,
     )

@@ -64,9 +64,7 @@ class Store(Generic[T]):
         metadata = manifest["metadata"]
         key = AppKey(metadata.get("namespace") or "", metadata["name"])
         old = self._objects.get(key)
-        if metadata.get("uid") in self._deleted or (
-            old is not None and not is_newer(metadata, old.metadata)
-        ):
+        if metadata.get("uid") in self._deleted or (old is not None and not is_newer(metadata, old.metadata)):
             return Stored(old, None)
         new = self._objects[key] = self._decode(manifest)
         return Stored(old, new)

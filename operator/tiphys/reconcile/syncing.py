@@ -11,6 +11,7 @@ import msgspec
 
 from tiphys.compare.respect import respect_ignored
 from tiphys.health.assess import assess
+from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.projects.permission import permits_destination, permits_kind
 from tiphys.reconcile.clusters import ClusterHandle
@@ -39,6 +40,7 @@ async def run_engine(
     services: Services,
     situation: Situation,
     handle: ClusterHandle,
+    client: ClusterClient,
     comparison: Comparison,
     state: OperationState,
     persist: Callable[[OperationState], Awaitable[None]],
@@ -47,7 +49,7 @@ async def run_engine(
 
     Between two steps the state is persisted: a step relies on what the one before recorded.
     """
-    engine = services.engine(handle.client)
+    engine = services.engine(client)
     while True:
         inputs = await sync_inputs(services, situation, handle, comparison, state)
         act = engine.terminate if state.phase == "Terminating" else engine.step
@@ -86,7 +88,11 @@ async def sync_inputs(
             target = respect_ignored(target, live, rules)
         # After own writes the cache holds newer objects than the comparison saw.
         record = handle.cache.get(pair.key)
-        same = record is not None and pair.live is not None and record.resource_version == pair.live.resource_version
+        same = (
+            record is not None
+            and pair.live is not None
+            and record.resource_version == pair.live.resource_version
+        )
         modified = pair.modified if same or record is None else None
         pairs.append(SyncPair(pair.key, target, live, modified, pair.self_referenced))
     metadata = policy.managed_namespace_metadata if policy else None

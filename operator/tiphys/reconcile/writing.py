@@ -33,7 +33,7 @@ class ApplicationWriter:
     """Patches Applications and keeps the store in step."""
 
     def __init__(self, client: ClusterClient, store: Store[Application]):
-        self._client = client
+        self.client = client
         self._store = store
 
     async def patch(self, app: Application, body: dict[str, Any], *, guard: bool = False) -> Application:
@@ -53,7 +53,7 @@ class ApplicationWriter:
             body = {**body, "metadata": metadata}
         key = app.key
         try:
-            answer = await self._client.patch(APPLICATION, key.namespace, key.name, body, MERGE_PATCH)
+            answer = await self.client.patch(APPLICATION, key.namespace, key.name, body, MERGE_PATCH)
         except NotFound as error:
             self._store.delete(key, app.metadata.uid)
             raise Vanished(str(key)) from error
@@ -71,7 +71,7 @@ class ApplicationWriter:
         """The Application as the API server has it now (also taken into the store)."""
         key = app.key
         try:
-            manifest = await self._client.get(APPLICATION, key.namespace, key.name)
+            manifest = await self.client.get(APPLICATION, key.namespace, key.name)
         except NotFound:
             self._store.delete(key, app.metadata.uid)
             return None

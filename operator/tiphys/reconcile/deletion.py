@@ -1,0 +1,190 @@
+"""The end of an Application, one finalizer after the other (applications.md 13.3).
+
+Each pass does what can be done now and comes back when something it waits for has changed. An
+error becomes the condition ``DeletionError`` and a Warning; nothing is given up and no finalizer
+is taken off before its work is done, except where the destination no longer exists at all.
+"""
+
+import msgspec
+
+from tiphys.compare.tracking import Tracking
+from tiphys.health.assess import assess
+from tiphys.health.model import Health
+from tiphys.kube.errors import KubeError
+from tiphys.projects.permission import permits_live
+from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.application import conditions_into, load_desired
+from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
+from tiphys.reconcile.events import EventMessage
+from tiphys.reconcile.finalizers import (
+    POST_DELETE,
+    POST_DELETE_CLEANUP,
+    PRE_DELETE,
+    PRE_DELETE_CLEANUP,
+    PROPAGATION,
+    propagation_policy,
+)
+from tiphys.reconcile.queue import Priority
+from tiphys.reconcile.services import Services
+from tiphys.reconcile.situation import Situation, SpecProblems, find_project
+from tiphys.reconcile.statuses import status_patch
+from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time
+from tiphys.resources.application import Application
+from tiphys.resources.identity import GVK, Manifest, ResourceKey, key_of
+from tiphys.resources.times import from_timestamp
+from tiphys.settings.clusters import DestinationError
+from tiphys.sync import deletion as engine
+from tiphys.sync.deletion import CascadeRules, Progress
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+RECHECK = 5.0
+DELETE_HOOKS = {
+    PRE_DELETE: engine.PRE_DELETE,
+    POST_DELETE: engine.POST_DELETE,
+    PRE_DELETE_CLEANUP: engine.PRE_DELETE,
+    POST_DELETE_CLEANUP: engine.POST_DELETE,
+}
+
+
+async def finalize(services: Services, app: Application) -> None:
+    """One pass over the finalizers of an Application that is being deleted."""
+    finalizers = app.metadata.finalizers
+    ours = {*PROPAGATION, *DELETE_HOOKS}
+    if not ours.intersection(finalizers):
+        return
+    settings = services.settings
+    project = find_project(services, app, settings)
+    if isinstance(project, SpecProblems):
+        await _report(services, app, "; ".join(text for _, text in project.found))
+        return
+    try:
+        cluster = settings.clusters.resolve(app.spec.destination)
+    except DestinationError as error:
+        if error.reason == "broken":
+            await _report(services, app, str(error))
+            return
+        # The destination is not known any more: the resources are left, the Application may go.
+        await _release(services, app, ours)
+        return
+    try:
+        handle = await services.pool.get(cluster)
+    except ClusterNotReady as error:
+        await _report(services, app, str(error))
+        return
+    situation = Situation(
+        app=app,
+        settings=settings,
+        instance=app.key.instance(settings.control_namespace),
+        project=project,
+        cluster=cluster,
+        tracking=Tracking(settings.tracking_method, settings.instance_label_key, settings.installation_id),
+    )
+    for stage in (PRE_DELETE, "cascade", POST_DELETE, PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP):
+        names = set(PROPAGATION) if stage == "cascade" else {stage}
+        if not names.intersection(app.metadata.finalizers):
+            continue
+        try:
+            progress = await _advance(services, situation, handle, stage)
+        except KubeError as error:
+            progress = Progress(False, error=str(error))
+        for manifest in progress.writes:
+            handle.cache.note_write(manifest)
+        if progress.error:
+            await _report(services, app, progress.error)
+            return
+        if not progress.done:
+            log.info("%s", progress.reason, extra={"app": str(app.key)})
+            services.queue.add(app.key, Priority.OPERATION, after=RECHECK)
+            return
+        app = await _release(services, app, names)
+        situation = msgspec.structs.replace(situation, app=app)
+
+
+async def _advance(services: Services, situation: Situation, handle: ClusterHandle, stage: str) -> Progress:
+    app = situation.app
+    live = await _live_objects(handle, situation)
+
+    def health(manifest: Manifest) -> Health | None:
+        return assess(manifest, situation.settings.overrides)
+
+    if stage in (PRE_DELETE, POST_DELETE):
+        desired, found = await load_desired(
+            services,
+            situation,
+            handle,
+            sources=app.spec.effective_sources(),
+            revisions=(),
+            fresh=False,
+            no_cache=False,
+        )
+        if desired is None:
+            return Progress(False, error="; ".join(text for _, text in found))
+        prepared = desired.prepared
+        targets = [target.manifest() for target in (*prepared.delete_hooks, *prepared.hooks)]
+        known = {key_of(manifest): manifest for manifest in live}
+        return await engine.run_delete_hooks(
+            handle.client,
+            DELETE_HOOKS[stage],
+            targets,
+            known,
+            app_uid=app.metadata.uid,
+            assess=health,
+        )
+    if stage in (PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP):
+        return await engine.clean_up_delete_hooks(handle.client, DELETE_HOOKS[stage], live, assess=health)
+    return await engine.cascade(handle.client, live, cascade_rules(situation))
+
+
+def cascade_rules(situation: Situation) -> CascadeRules:
+    """Which objects of an Application go, and how."""
+    app = situation.app
+    policy = app.spec.sync_policy
+    approved = approval_time(app.metadata.annotations.get(DELETION_APPROVED, ""))
+    return CascadeRules(
+        app=app.key,
+        sync_options=policy.sync_options if policy else (),
+        propagation_policy=propagation_policy(app.metadata.finalizers) or "Foreground",
+        deletion_timestamp=from_timestamp(app.metadata.deletion_timestamp),
+        approved_at=approved,
+        needs_confirmation=frozenset(
+            ResourceKey(r.group, r.kind, r.namespace, r.name)
+            for r in app.status.resources
+            if r.requires_deletion_confirmation
+        ),
+        permitted=lambda manifest: permits_live(
+            situation.project, key_of(manifest), cluster=situation.cluster
+        ),
+    )
+
+
+async def _live_objects(handle: ClusterHandle, situation: Situation) -> list[Manifest]:
+    """Live objects tracked to the Application that nothing else owns."""
+    objects: list[Manifest] = []
+    for key, record in handle.cache.managed(situation.instance).items():
+        if not record.is_root:
+            continue
+        manifest = await handle.cache.manifest(key, GVK(key.group, record.version, key.kind))
+        if manifest is not None:
+            objects.append(manifest)
+    return objects
+
+
+async def _release(services: Services, app: Application, names: set[str]) -> Application:
+    """Take finalizers off; guarded, since others may change the list, too."""
+    kept = [name for name in app.metadata.finalizers if name not in names]
+    return await services.writer.patch(app, {"metadata": {"finalizers": kept}}, guard=True)
+
+
+async def _report(services: Services, app: Application, text: str) -> None:
+    """Say why the deletion does not go on, and come back."""
+    status = conditions_into(
+        app.status, [(kinds.DELETION_ERROR, text)], frozenset({kinds.DELETION_ERROR}), services
+    )
+    known = any(c.type == kinds.DELETION_ERROR and c.message == text for c in app.status.conditions)
+    if not known:
+        app = await services.writer.patch(app, {"status": status_patch(app.status, status)})
+        message = f"Unable to delete application resources: {text}"
+        services.events.emit(app, [EventMessage("StatusRefreshed", message, "Warning")], services.clock())
+    services.queue.add(app.key, Priority.OPERATION, after=RECHECK)
