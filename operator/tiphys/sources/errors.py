@@ -9,7 +9,16 @@ texts; the fields say which repository and revision.
 from typing import Literal, TypeAlias
 
 Code: TypeAlias = Literal[
-    "Unknown", "NotFound", "InvalidArgument", "Internal", "DeadlineExceeded", "Unauthenticated"
+    "Unknown",
+    "NotFound",
+    "InvalidArgument",
+    "FailedPrecondition",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "Unimplemented",
+    "Internal",
+    "DeadlineExceeded",
+    "Unauthenticated",
 ]
 
 CACHED_SOURCE = "<path to cached source>"

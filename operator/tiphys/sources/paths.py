@@ -82,8 +82,7 @@ def _char_class(pattern: str, position: int) -> tuple[str | None, int]:
     ranges: list[str] = []
     while position < len(pattern):
         if pattern[position] == "]" and ranges:
-            # a class never takes a slash here, as path components are matched one by one
-            return ("(?!/)[" + ("^" if negated else "") + "".join(ranges) + "]"), position + 1
+            return "[" + ("^" if negated else "") + "".join(ranges) + "]", position + 1
         low, position = _char(pattern, position)
         high = low
         if low and pattern[position : position + 1] == "-":

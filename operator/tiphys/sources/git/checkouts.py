@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ class Checkouts:
         self._options = options
         self._known: dict[str, _Checkout] = {}
         self._flights: Flights[_Checkout] = Flights()
+        self._wanted: Counter[str] = Counter()
 
     def prepare(self) -> None:
         """Raises OSError."""
@@ -62,10 +64,17 @@ class Checkouts:
     @asynccontextmanager
     async def lease(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> AsyncIterator[Path]:
         """The directory of ``key``; ``fill`` writes it if it is not there, once for all who wait."""
-        checkout = self._known.get(key)
-        if checkout is None or not checkout.path.is_dir():
-            checkout = await self._flights.share(key, lambda: self._make(key, fill))
-        checkout.leases += 1
+        # from here on nobody evicts it, also between its making and our lease
+        self._wanted[key] += 1
+        try:
+            checkout = self._known.get(key)
+            if checkout is None or not checkout.path.is_dir():
+                checkout = await self._flights.share(key, lambda: self._make(key, fill))
+            checkout.leases += 1
+        finally:
+            self._wanted[key] -= 1
+            if not self._wanted[key]:
+                del self._wanted[key]
         try:
             yield checkout.path
         finally:
@@ -98,12 +107,7 @@ class Checkouts:
                 await asyncio.to_thread(_remove, staging)
         checkout = self._known[key] = _Checkout(path, size)
         checkout.used = asyncio.get_running_loop().time()
-        # held here, so that making room for it does not remove it
-        checkout.leases += 1
-        try:
-            await self.evict()
-        finally:
-            checkout.leases -= 1
+        await self.evict()
         return checkout
 
     async def write(self, target: Path, entries: Sequence[TreeEntry], reader: ObjectReader) -> None:
@@ -134,7 +138,11 @@ class Checkouts:
         gone: list[Path] = []
         for key, each in sorted(self._known.items(), key=lambda item: item[1].used):
             old = now - each.used > self._options.checkout_max_age
-            if each.leases or not (everything or old or total > self._options.checkout_cache_bytes):
+            if (
+                each.leases
+                or key in self._wanted
+                or not (everything or old or total > self._options.checkout_cache_bytes)
+            ):
                 continue
             total -= each.size
             del self._known[key]

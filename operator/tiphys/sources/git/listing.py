@@ -7,6 +7,7 @@ remembered shortly, so that an unreachable repository costs one attempt, not one
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,11 @@ class Listings:
         """The latest refs without asking; empty if there are none."""
         answer = self._answers.get(key)
         return answer.refs if answer is not None else ()
+
+    def expire(self) -> None:
+        """No answer of before counts from now on."""
+        for key, answer in self._answers.items():
+            self._answers[key] = msgspec.structs.replace(answer, began=-math.inf)
 
     async def get(
         self, key: str, repository: Repository, *, fresh: bool, since: float | None

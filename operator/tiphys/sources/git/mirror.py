@@ -59,14 +59,14 @@ class Mirror:
         ``refs`` is the latest known listing, for servers that give out tips only. Concurrent callers
         of one revision share the fetch. Raises SourceError types of ``sources.md`` 14.3.
         """
-        known = self._known.get(revision)
-        if known is not None:
-            self._known.move_to_end(revision)
-            return known
         return await self._flights.share(revision, lambda: self._ensure(repository, revision, refs))
 
-    def forget(self) -> None:
-        self._known.clear()
+    def known(self, revision: str) -> str | None:
+        """The full SHA if the commit was seen in the mirror by this process."""
+        found = self._known.get(revision)
+        if found is not None:
+            self._known.move_to_end(revision)
+        return found
 
     async def _ensure(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> str:
         async with self._lock:
@@ -119,7 +119,7 @@ class Mirror:
             if (self.path / "HEAD").exists():
                 await asyncio.to_thread(_remove_leavings, self.path)
             else:
-                await asyncio.to_thread(shutil.rmtree, self.path, True)
+                await asyncio.to_thread(_obliterate, self.path)
                 self.path.mkdir(parents=True, mode=0o700)
                 made = await self._runner.local(
                     ["init", "--quiet", "--bare", "--template=", "--initial-branch=tiphys", str(self.path)],
@@ -189,7 +189,7 @@ class Mirror:
         self._known.clear()
         self._opened = False
         await self.reader.close()
-        await asyncio.to_thread(shutil.rmtree, self.path, True)
+        await asyncio.to_thread(_obliterate, self.path)
 
     async def tidy(self) -> None:
         """Merge many packs into few; nothing is pruned. Does nothing while it is not needed."""
@@ -212,6 +212,13 @@ class Mirror:
     async def close(self) -> None:
         await self._flights.close()
         await self.reader.close()
+
+
+def _obliterate(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _remove_leavings(path: Path) -> None:

@@ -73,8 +73,8 @@ class UnsafeName(SourceError):
 def parse_tree(data: bytes) -> Directory:
     """The entries of a raw tree object.
 
-    Raises UnsafeName for names that would leave their directory: git itself never writes them,
-    a hostile repository may.
+    Raises UnsafeName for names that would leave their directory or that come twice: git itself never
+    writes them, a hostile repository may.
     """
     entries: dict[str, RawEntry] = {}
     position = 0
@@ -83,7 +83,7 @@ def parse_tree(data: bytes) -> Directory:
         space = data.index(b" ", position)
         zero = data.index(b"\0", space)
         name = data[space + 1 : zero].decode("utf-8", "surrogateescape")
-        if name in ("", ".", "..") or "/" in name or name.lower() == ".git":
+        if name in ("", ".", "..") or "/" in name or name.lower() == ".git" or name in entries:
             raise UnsafeName("Internal", f"repository contains a forbidden file name: {name!r}")
         entries[name] = RawEntry(int(data[position:space], 8), data[zero + 1 : zero + 21].hex())
         position = zero + 21

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tiphys.settings.repositories import Repository
-from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, SourceError
+from tiphys.sources.errors import CACHED_SOURCE, AccessDenied, RepositoryUnreachable, SourceError
 from tiphys.sources.git.access import Trust, clean_url
 from tiphys.sources.git.credentials import ASKPASS, hand_over
 from tiphys.sources.git.objects import CorruptMirror
@@ -180,15 +180,22 @@ class GitRunner:
         if "terminal prompts disabled" in finished.stderr or "could not read Username" in finished.stderr:
             why = f'failed to authenticate to git repository "{url}": no credentials matched this URL'
             return AccessDenied("Unknown", f"{doing}: authentication required: {why}", repository=url)
+        if self._is_ours(finished):
+            raise CorruptMirror(text)
         if _DENIED.search(finished.stderr):
             return AccessDenied("Unknown", f"{doing}: authentication required: {text}", repository=url)
         if _ABSENT.search(finished.stderr):
             return RepositoryUnreachable("Unknown", f"{doing}: repository not found: {text}", repository=url)
         if _UNREACHABLE.search(finished.stderr):
             return RepositoryUnreachable("Unknown", f"{doing}: {text}", repository=url)
-        if _CORRUPT.search(finished.stderr):
-            raise CorruptMirror(text)
         return SourceError("Internal", f"{doing}: {text}", repository=url)
+
+    @staticmethod
+    def _is_ours(finished: Finished) -> bool:
+        """Whether our copy is at fault: git complains of a file of ours, or of broken objects that
+        are not the remote's (whose words carry a mark)."""
+        own = [line for line in finished.stderr.splitlines() if not line.startswith("remote: ")]
+        return any(f"{CACHED_SOURCE}/mirrors" in line or _CORRUPT.search(line) for line in own)
 
     def explanation(self, finished: Finished) -> str:
         """The lines of a failed command that say why, on one line, without paths of ours."""

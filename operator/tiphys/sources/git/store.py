@@ -74,8 +74,11 @@ class GitStore:
         await self.close()
 
     def set_trust(self, trust: Trust) -> None:
-        """Known hosts and certificates for the next conversations (from the settings)."""
-        self._runner.trust = trust
+        """Known hosts and certificates for the next conversations (from the settings). What was
+        listed under another trust answers nobody any more."""
+        if trust != self._runner.trust:
+            self._runner.trust = trust
+            self._listings.expire()
 
     # --- revisions -------------------------------------------------------------------------------
 
@@ -106,7 +109,7 @@ class GitStore:
         if is_commit(found) or not is_short_commit(found):
             return found
         async with self._using(repository) as held:
-            return await held.mirror.ensure(repository, found, refs)
+            return await self._ensure(held, repository, found)
 
     async def refs(self, repository: Repository, *, fresh: bool = False) -> tuple[Ref, ...]:
         """All refs of the remote, in the order listed, tags peeled; shared as in :meth:`resolve`."""
@@ -120,7 +123,7 @@ class GitStore:
     async def ensure(self, repository: Repository, sha: str) -> str:
         """Have the commit in the mirror; its full SHA. Fetches at most once per new commit."""
         async with self._using(repository) as held:
-            return await held.mirror.ensure(repository, sha, self._listings.known(mirror_key(repository)))
+            return await self._ensure(held, repository, sha)
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -314,9 +317,16 @@ class GitStore:
     def _mirror(self, path: Path) -> Mirror:
         return Mirror(path, self._runner, self._options, self._report)
 
+    async def _ensure(self, held: _Held, repository: Repository, revision: str) -> str:
+        full = held.mirror.known(revision)
+        if full is None:
+            self._admit(repository)
+            refs = self._listings.known(mirror_key(repository))
+            full = await held.mirror.ensure(repository, revision, refs)
+        return full
+
     @asynccontextmanager
     async def _using(self, repository: Repository) -> AsyncIterator[_Held]:
-        self._admit(repository)
         self._prepare()
         key = mirror_key(repository)
         held = self._held.get(key)
@@ -332,13 +342,12 @@ class GitStore:
     async def _read(self, repository: Repository, sha: str, read: Callable[[_Held, str], Awaitable[T]]) -> T:
         """Read of a commit that is there; a mirror that fails at it is fetched anew, once."""
         async with self._using(repository) as held:
-            refs = self._listings.known(mirror_key(repository))
-            full = await held.mirror.ensure(repository, sha, refs)
+            full = await self._ensure(held, repository, sha)
             try:
                 return await read(held, full)
             except CorruptMirror:
                 await held.mirror.rebuild()
-            full = await held.mirror.ensure(repository, sha, refs)
+            full = await self._ensure(held, repository, sha)
             try:
                 return await read(held, full)
             except CorruptMirror as error:
@@ -364,17 +373,12 @@ class GitStore:
     def _prepare(self) -> None:
         if self._lock_file is not None:
             return
+        lock: int | None = None
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._root.chmod(0o700)
             lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                raise SourceError(
-                    "Internal", "another process uses this repository cache: give each its own directory"
-                ) from None
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (self._root / "mirrors").mkdir(exist_ok=True)
             # checkouts are not synced to disk: after a crash of the machine they could be incomplete
             for leaving in ("checkouts", "tmp"):
@@ -382,6 +386,11 @@ class GitStore:
             self._runner.prepare()
             self.checkouts.prepare()
         except OSError as error:
+            if lock is not None:
+                os.close(lock)
+            if isinstance(error, BlockingIOError):
+                text = "another process uses this repository cache: give each its own directory"
+                raise SourceError("Internal", text) from error
             if is_disk_full(error):
                 raise disk_full("cannot prepare the repository cache") from error
             raise SourceError("Internal", f"cannot prepare the repository cache: {error.strerror}") from error
