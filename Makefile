@@ -25,6 +25,7 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --strict demo benchmarks tests/controlplane tests/conftest.py
 	$(BIN)/lint-imports
 
 unit: $(READY) ## the tests that need no control plane (seconds)
@@ -33,7 +34,7 @@ unit: $(READY) ## the tests that need no control plane (seconds)
 e2e: $(READY) binaries ## the tests against a real API server
 	$(BIN)/python -m pytest -m "controlplane or e2e" $(PYTEST)
 
-bench: $(READY) binaries ## what Tiphys costs: CPU, requests, memory, time (N=500 SIZES="100 500 1000")
+bench: $(READY) binaries ## what Tiphys costs: CPU, requests, memory, time (BENCH="--sizes 100 --main 100" is quick)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 binaries: $(READY)
