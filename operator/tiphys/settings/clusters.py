@@ -187,6 +187,16 @@ class Clusters(msgspec.Struct, frozen=True):
         """Clusters whose Secret says ``project: <project>``."""
         return tuple(cluster for cluster in self.all() if project and cluster.project == project)
 
+    def secret_values(self) -> frozenset[str]:
+        """Every credential as text, for the filter that keeps them out of logs."""
+        found: set[str] = set()
+        for cluster in self.by_server.values():
+            config = cluster.config
+            found |= {config.password, config.bearer_token, config.tls.key_data.decode("utf-8", "replace")}
+            if config.exec_provider is not None:
+                found.update(config.exec_provider.env.values())
+        return frozenset(found) - {""}
+
     def get(self, server: str) -> Cluster:
         """The cluster of a server URL (a trailing ``/`` does not count).
 

@@ -236,6 +236,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             and not any(glob_matches(pattern, key) for pattern in self.event_label_exclude)
         }
 
+    def secret_values(self) -> frozenset[str]:
+        """Every credential in the snapshot, for the filter that keeps them out of logs."""
+        found = set(self.repositories.secret_values() | self.clusters.secret_values())
+        for data in (self.references.main, *self.references.others.values()):
+            found.update(data.values())
+        return frozenset(found)
+
     def changed_fields(self, other: "Settings") -> frozenset[str]:
         """Names of the fields in which two snapshots differ."""
         return frozenset(
