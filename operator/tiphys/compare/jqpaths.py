@@ -1,0 +1,191 @@
+"""jq path expressions of ignore rules: ``del(<expression>)`` on an object, with a time limit.
+
+jq is a whole language: an expression can loop for ever or read the environment, and its author
+may be a tenant. Expressions made of nothing but paths, ``select`` and comparisons (nearly all of
+them) cannot, and run here, in microseconds. Anything else runs in a worker process that is killed
+when it is late (sync.md 5.1: one second). An expression that was late three times is left out
+from then on: it costs every comparison a second and never answers.
+"""
+
+import os
+import re
+import select
+import subprocess
+import sys
+import threading
+import time
+from functools import lru_cache
+from typing import Any
+
+import jq
+import orjson
+
+from tiphys.resources.identity import Manifest
+
+DEFAULT_TIMEOUT = 1.0
+_START_TIMEOUT = 20.0
+_MOST_LATE = 3
+_MOST_ITERATIONS = 4
+_TOKEN = re.compile(
+    r"""\s+ | "(?:[^"\\]|\\["\\/bfnrtu])*" | \.[A-Za-z_]\w* | \.(?!\.) | \d+(?:\.\d+)?
+    | == | != | <= | >= | < | > | // | [\[\]()|,?:-]
+    | (?:and|or|not|select|startswith|endswith|contains|has|any|all|length|type|keys|true|false|null
+      |ascii_downcase|ascii_upcase|ltrimstr|rtrimstr|index|first|last|tostring|tonumber)\b""",
+    re.VERBOSE,
+)
+
+
+class JqError(Exception):
+    """An expression did not yield exactly one object; the texts are those of sync.md 5.1."""
+
+
+def is_harmless(expression: str) -> bool:
+    """Whether an expression has only parts that end quickly and see nothing but the document."""
+    at = 0
+    iterations = 0
+    while at < len(expression):
+        match = _TOKEN.match(expression, at)
+        if match is None:
+            return False
+        iterations += match[0] == "["
+        at = match.end()
+    return iterations <= _MOST_ITERATIONS and expression.count("any") + expression.count("all") <= 1
+
+
+class JqPath:
+    """One compiled expression.
+
+    Raises:
+        ValueError: it is no jq; the text is jq's.
+    """
+
+    def __init__(self, expression: str):
+        self.expression = expression
+        self.program = f"del({expression})"
+        self._compiled = jq.compile(self.program)
+        self._harmless = is_harmless(expression)
+        self._late = 0
+
+    def delete_from(self, document: Manifest, timeout: float = DEFAULT_TIMEOUT) -> Manifest:
+        """The document without what the expression names.
+
+        Raises:
+            JqError: the expression fails on this document, or is late.
+        """
+        if self._harmless:
+            try:
+                results = self._compiled.input_value(document).all()
+            except ValueError as error:
+                raise JqError(f"JQ patch returned error: {error}") from error
+        else:
+            if self._late >= _MOST_LATE:
+                raise JqError(f"JQ patch execution timed out ({timeout:g}s) {self._late} times: left out")
+            try:
+                results = _worker().run(self.program, document, timeout)
+            except TimeoutError as error:
+                self._late += 1
+                raise JqError(f"JQ patch execution timed out ({timeout:g}s)") from error
+        if len(results) > 1:
+            raise JqError("JQ patch returned multiple objects")
+        if not results:
+            raise JqError("JQ patch did not return any data")
+        if not isinstance(results[0], dict):
+            raise JqError("JQ patch did not return an object")
+        return results[0]
+
+
+@lru_cache(maxsize=1024)
+def compile_path(expression: str) -> JqPath:
+    """The compiled form of an expression, made once.
+
+    Raises:
+        ValueError: as :class:`JqPath`.
+    """
+    return JqPath(expression)
+
+
+class JqWorker:
+    """The other end of ``jqworker``; starts the process when it is needed and after it was killed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def run(self, program: str, document: Any, timeout: float) -> list[Any]:
+        """Results of a program (two at most).
+
+        Raises:
+            TimeoutError: no answer in ``timeout`` seconds.
+            JqError: the program failed.
+        """
+        body = orjson.dumps({"program": program, "document": document}) + b"\n"
+        with self._lock:
+            process = self._started()
+            try:
+                answer = orjson.loads(_exchange(process, body, timeout))
+            except (TimeoutError, OSError, orjson.JSONDecodeError) as error:
+                self._stop()
+                if isinstance(error, TimeoutError):
+                    raise
+                raise JqError("JQ patch returned error: it ended its process") from error
+        if "error" in answer:
+            raise JqError(f"JQ patch returned error: {answer['error']}")
+        results: list[Any] = answer["results"]
+        return results
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        process = self._process
+        if process is None or process.poll() is not None:
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "tiphys.compare.jqworker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},
+            )
+            for stream in (process.stdin, process.stdout):
+                assert stream is not None
+                os.set_blocking(stream.fileno(), False)
+            # starting the interpreter is not the expression's time
+            _exchange(process, orjson.dumps({"program": ".", "document": {}}) + b"\n", _START_TIMEOUT)
+        return process
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    try:
+                        stream.close()
+                    except OSError:
+                        pass
+            process.wait()
+
+
+def _exchange(process: subprocess.Popen[bytes], request: bytes, timeout: float) -> bytes:
+    """Write one line, read one line."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    writing, reading = process.stdin.fileno(), process.stdout.fileno()
+    until = time.monotonic() + timeout
+    waiting = memoryview(request)
+    answer = bytearray()
+    while not answer.endswith(b"\n"):
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        readable, writable, _ = select.select([reading], [writing] if waiting else [], [], left)
+        if writable:
+            waiting = waiting[os.write(writing, waiting) :]
+        if readable:
+            part = os.read(reading, 1 << 16)
+            if not part:
+                raise BrokenPipeError
+            answer += part
+    return bytes(answer)
+
+
+@lru_cache(maxsize=1)
+def _worker() -> JqWorker:
+    return JqWorker()

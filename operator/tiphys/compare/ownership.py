@@ -1,0 +1,294 @@
+"""Proof by ``managedFields`` that a server-side apply would change nothing (findings: algorithm S).
+
+The entry of our field manager says which fields were applied last, which lists are keyed, which
+are sets, and which nodes are atomic, so no schema is needed. If the desired fields are exactly the
+owned ones and every value lives, applying changes no content. The proof only ever says "proven";
+what it cannot prove is looked at by the structural comparison or by a dry run.
+
+Also here: reading what other managers own, which decides whether a field that is no longer wanted
+would go away, and which fields trusted managers may set (sync.md 5.3).
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import orjson
+
+from tiphys.compare.equality import same
+from tiphys.resources.identity import Manifest
+
+FIELD_MANAGER = "argocd-controller"
+
+Fields: TypeAlias = dict[str, Any]
+"""A ``fieldsV1`` tree: ``f:`` fields, ``k:`` keyed items, ``v:`` set items, ``.`` the node itself."""
+
+_MISSING: Any = object()
+_NOT_COMPARED = frozenset(("apiVersion", "kind", "metadata"))
+_NAMES = frozenset(("name", "namespace"))
+_SERVER_OWNED = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "managedFields",
+    "selfLink",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+
+
+def entries_of(live: Manifest) -> list[dict[str, Any]]:
+    """``metadata.managedFields`` of an object."""
+    entries = (live.get("metadata") or {}).get("managedFields")
+    return entries if isinstance(entries, list) else []
+
+
+def own_fields(live: Manifest, manager: str = FIELD_MANAGER) -> Fields | None:
+    """What our last server-side apply owns; ``None`` without an entry of ours for this version."""
+    for entry in entries_of(live):
+        if (
+            entry.get("manager") == manager
+            and entry.get("operation") == "Apply"
+            and not entry.get("subresource")
+        ):
+            fields = entry.get("fieldsV1")
+            if entry.get("apiVersion") == live.get("apiVersion") and isinstance(fields, dict):
+                return fields
+            return None
+    return None
+
+
+def has_apply_entry(live: Manifest, manager: str = FIELD_MANAGER) -> bool:
+    """Whether our manager applied this object server-side, at whatever version."""
+    return any(
+        entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
+        for entry in entries_of(live)
+    )
+
+
+def foreign_fields(live: Manifest, manager: str = FIELD_MANAGER) -> list[Fields | None]:
+    """What each other entry owns; ``None`` for one whose fields were left out of the cache."""
+    found: list[Fields | None] = []
+    for entry in entries_of(live):
+        ours = entry.get("manager") == manager and entry.get("operation") == "Apply"
+        if ours and not entry.get("subresource"):
+            continue
+        fields = entry.get("fieldsV1")
+        if isinstance(fields, dict):
+            same_version = entry.get("apiVersion") == live.get("apiVersion")
+            found.append(fields if same_version else None)
+        elif entry.get("subresource") != "status":
+            found.append(None)
+    return found
+
+
+def proves(target: Manifest, live: Manifest, fields: Fields) -> bool:
+    """Whether applying ``target`` provably changes no content of ``live``; ``fields`` are ours."""
+    if target.get("apiVersion") != live.get("apiVersion") or target.get("kind") != live.get("kind"):
+        return False
+    metadata = target.get("metadata")
+    live_metadata = live.get("metadata")
+    if type(metadata) is not dict or type(live_metadata) is not dict:
+        return False
+    for name in _SERVER_OWNED:
+        if metadata.get(name) is not None:
+            return False
+    if "deletionTimestamp" in live_metadata or metadata.get("name") != live_metadata.get("name"):
+        return False
+    wanted = {key: value for key, value in target.items() if key not in _NOT_COMPARED}
+    own_metadata = {
+        key: value
+        for key, value in metadata.items()
+        if key not in _NAMES and not (key == "creationTimestamp" and value is None)
+    }
+    owned_metadata = fields.get("f:metadata")
+    if own_metadata:
+        if not owned_metadata or not _map(own_metadata, owned_metadata, live_metadata):
+            return False
+        rest = {key: value for key, value in fields.items() if key != "f:metadata"}
+    elif owned_metadata and len(owned_metadata) > ("." in owned_metadata):
+        return False
+    else:
+        rest = {key: value for key, value in fields.items() if key != "f:metadata"}
+    return _map(wanted, rest, live)
+
+
+def _map(wanted: dict[str, Any], fields: Fields, live: dict[str, Any]) -> bool:
+    if len(wanted) != len(fields) - ("." in fields):
+        return False
+    for key, value in wanted.items():
+        owned = fields.get("f:" + key)
+        if owned is None:
+            return False
+        present = live.get(key, _MISSING)
+        kind = type(value)
+        if kind is not type(present):
+            return False
+        if kind is str:
+            if owned or value != present:
+                return False
+        elif not owned:  # a leaf, an atomic node, or a map that was empty when it was applied
+            if not _strictly_same(value, present):
+                return False
+        elif kind is dict:
+            if not _map(value, owned, present):
+                return False
+        elif kind is not list or not _list(value, owned, present):
+            return False
+    return True
+
+
+def _list(wanted: list[Any], fields: Fields, live: list[Any]) -> bool:
+    first = next((key for key in fields if key != "."), "")
+    if first.startswith("k:"):
+        return _keyed(wanted, fields, live)
+    return first.startswith("v:") and _set(wanted, fields, live)
+
+
+def _set(wanted: list[Any], fields: Fields, live: list[Any]) -> bool:
+    owned = {_parsed(key[2:]) for key in fields if key != "."}
+    names = [_typed(item) for item in wanted]
+    if len(owned) != len(names) or set(names) != owned:
+        return False
+    positions = {_typed(item): at for at, item in enumerate(live)}
+    if len(positions) != len(live):
+        return False
+    return _rises([positions.get(name) for name in names])
+
+
+def _keyed(wanted: list[Any], fields: Fields, live: list[Any]) -> bool:
+    owned = {key: key_fields(key) for key in fields if key != "."}
+    if len(owned) != len(wanted):
+        return False
+    names = tuple(next(iter(owned.values())))
+    by_key = {tuple(_typed(parsed.get(name)) for name in names): key for key, parsed in owned.items()}
+    places: dict[tuple[Any, ...], int] = {}
+    for at, item in enumerate(live):
+        if type(item) is not dict:
+            return False
+        place = tuple(_typed(item.get(name)) for name in names)
+        if place in places:
+            return False
+        places[place] = at
+    order: list[int | None] = []
+    used: set[str] = set()
+    for item in wanted:
+        if type(item) is not dict:
+            return False
+        place = tuple(_typed(item.get(name)) for name in names)
+        found = by_key.get(place)
+        if found is None:
+            # a key field that the server filled in: its missing f: proves that it was a default
+            candidates = [
+                (key, tuple(_typed(parsed.get(name)) for name in names))
+                for key, parsed in owned.items()
+                if all(
+                    _typed(item[name]) == _typed(parsed.get(name))
+                    if name in item
+                    else f"f:{name}" not in fields[key]
+                    for name in names
+                )
+            ]
+            if len(candidates) != 1:
+                return False
+            found, place = candidates[0]
+        at_live = places.get(place)
+        if at_live is None or found in used or not _map(item, fields[found], live[at_live]):
+            return False
+        used.add(found)
+        order.append(at_live)
+    return _rises(order)
+
+
+def _rises(positions: list[int | None]) -> bool:
+    before = -1
+    for position in positions:
+        if position is None or position <= before:
+            return False
+        before = position
+    return True
+
+
+def _strictly_same(one: Any, other: Any) -> bool:
+    kind = type(one)
+    if kind is dict or kind is list:
+        return same(one, other)
+    return bool(one == other)
+
+
+def _typed(value: Any) -> Any:
+    """A hashable form in which ``1`` and ``True`` differ."""
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind is dict or kind is list:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return (kind.__name__, value)
+
+
+@lru_cache(maxsize=8192)
+def _parsed(text: str) -> Any:
+    return _typed(orjson.loads(text))
+
+
+@lru_cache(maxsize=8192)
+def key_fields(key: str) -> dict[str, Any]:
+    """The key fields that a ``k:`` path names; never change the result."""
+    fields: dict[str, Any] = orjson.loads(key[2:])
+    return fields
+
+
+def find_item(items: list[Any], key: str) -> int | None:
+    """The index of the list item that a ``k:`` or ``v:`` path names.
+
+    Key fields that an item leaves out do not tell it from others: the server fills them in.
+    """
+    if key.startswith("v:"):
+        wanted = _parsed(key[2:])
+        return next((at for at, item in enumerate(items) if _typed(item) == wanted), None)
+    fields = key_fields(key)
+    found = [
+        at
+        for at, item in enumerate(items)
+        if type(item) is dict
+        and all(name not in item or same(item[name], value) for name, value in fields.items())
+        and any(name in item for name in fields)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def subtrees(fields: Fields) -> Iterator[tuple[str, Fields]]:
+    """The children of a node of a ``fieldsV1`` tree."""
+    for key, inner in fields.items():
+        if key != ".":
+            yield key, inner
+
+
+def without_owned(value: Any, fields: Fields) -> Any:
+    """A copy of ``value`` without the leaves that ``fields`` names."""
+    if type(value) is dict:
+        changed: dict[str, Any] | None = None
+        for path, inner in fields.items():
+            if not path.startswith("f:") or path[2:] not in value:
+                continue
+            key = path[2:]
+            kept = without_owned(value[key], inner) if inner else _MISSING
+            if kept is not value[key]:
+                changed = dict(value) if changed is None else changed
+                if kept is _MISSING:
+                    del changed[key]
+                else:
+                    changed[key] = kept
+        return value if changed is None else changed
+    if type(value) is list:
+        items: list[Any] | None = None
+        for path, inner in fields.items():
+            at = find_item(value, path) if path.startswith("k:") else None
+            if at is None:
+                continue
+            kept = without_owned(value[at], {k: v for k, v in inner.items() if k[2:] not in key_fields(path)})
+            if kept is not value[at]:
+                items = list(value) if items is None else items
+                items[at] = kept
+        return value if items is None else items
+    return value
