@@ -1,0 +1,202 @@
+"""A step that is killed at any request and repeated ends in the same state (design 1.2).
+
+Each scenario runs once undisturbed, and then once for every request it made: the process dies
+before or after sending that request, and the operation goes on from the last persisted state.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.sync.builders import HOOK, OPTIONS, POLICY, WAVE, config, manifest
+from tests.sync.harness import Killed, Rig
+from tests.sync.test_applying import binding, role
+from tests.sync.test_flow import job, note, waved
+from tiphys.kube.client import ClusterClient
+from tiphys.resources.application import OperationState
+from tiphys.resources.identity import GVK, Manifest
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.timeout(600)]
+
+
+class Scenario:
+    """``before`` is synced first and undisturbed; then comes the operation that is killed."""
+
+    def __init__(
+        self,
+        targets: list[Manifest],
+        hooks: list[Manifest] | None = None,
+        before: list[Manifest] | None = None,
+        terminate_after: Callable[[Rig], bool] | None = None,
+        **sync: Any,
+    ) -> None:
+        self.targets = targets
+        self.hooks = hooks or []
+        self.before = before or []
+        self.terminate_after = terminate_after
+        self.sync = sync
+
+
+def forced(name: str, value: str) -> Manifest:
+    return config(name, {"key": value}, annotations={OPTIONS: "Replace=true,Force=true"})
+
+
+SCENARIOS = {
+    "waves": Scenario([waved("a", 0), waved("b", 1), waved("c", 1)]),
+    "change and prune": Scenario(
+        [config("a", {"key": "new"}), config("d")],
+        before=[config("a"), config("b"), waved("c", 3)],
+        prune=True,
+    ),
+    "hooks": Scenario(
+        [config("a")],
+        [note("pre", "PreSync", "HookSucceeded"), note("both", "PreSync,PostSync"), job("post", "PostSync")],
+    ),
+    "failing hook": Scenario(
+        [config("a")],
+        [
+            job("pre", "PreSync", "fail", "HookFailed"),
+            note("other", "PreSync", "HookSucceeded"),
+            note("cleanup", "SyncFail"),
+        ],
+    ),
+    "server side": Scenario(
+        [config("a", {"key": "new"}), config("b")],
+        before=[config("a")],
+        sync_options=("ServerSideApply=true",),
+    ),
+    "replace by force": Scenario([forced("a", "new")], before=[forced("a", "old")]),
+    "roles": Scenario([role("r", "get"), binding("b", "r")], before=[binding("b", "old")]),
+    "terminated": Scenario(
+        [config("a")],
+        [note("pre", "PreSync"), job("endless", "Sync", "run")],
+        terminate_after=lambda rig: "Job/endless" in rig.entries(),
+    ),
+}
+KINDS = {
+    GVK("", "v1", "ConfigMap"),
+    GVK("batch", "v1", "Job"),
+    GVK("rbac.authorization.k8s.io", "v1", "Role"),
+    GVK("rbac.authorization.k8s.io", "v1", "RoleBinding"),
+}
+
+
+async def play(
+    rig: Rig, scenario: Scenario, kill_at: int, after: bool, tag: str
+) -> tuple[OperationState, int]:
+    """The end state, and how many requests the operation made."""
+    prefix = f"{tag}-"
+    rig.hooks = []
+    if scenario.before:
+        rig.targets = named(scenario.before, prefix)
+        await rig.finish()
+    rig.targets = named(scenario.targets, prefix)
+    rig.hooks = named(scenario.hooks, prefix)
+    rig.begin(datetime.now(UTC) + timedelta(seconds=2), **scenario.sync)
+    rig.client.kill_at, rig.client.kill_after_sending = kill_at, after
+    ended = scenario.terminate_after
+    while True:
+        try:
+            if ended is not None:
+                await rig.until(lambda: ended(rig) or rig.steps[-1].wait is None)
+                rig.state = replace(rig.state, phase="Terminating", finished_at="")
+                ended = None
+            return await rig.finish(), len(rig.client.log)
+        except Killed:
+            rig.client.kill_at = 0
+
+
+def named(manifests: list[Manifest], prefix: str) -> list[Manifest]:
+    """Copies with names of their own, so that runs share a namespace."""
+
+    def one(found: Manifest) -> Manifest:
+        metadata = {**found["metadata"], "name": prefix + found["metadata"]["name"]}
+        return {**found, "metadata": metadata}
+
+    return [one(found) for found in manifests]
+
+
+async def content(client: ClusterClient, rig: Rig, tag: str) -> dict[str, Any]:
+    """What the run left in the namespace, apart from what servers fill in."""
+    found: dict[str, Any] = {}
+    for key, gvk in rig.tracked.items():
+        if gvk not in KINDS or not key.name.startswith(f"{tag}-"):
+            continue
+        for manifest_ in [m for k, m in (await rig.live()).items() if k == key]:
+            if not manifest_["metadata"].get("deletionTimestamp"):
+                name = f"{gvk.kind}/{key.name.removeprefix(tag + '-')}"
+                found[name] = manifest_.get("data") or manifest_.get("roleRef") or {}
+    return found
+
+
+def summary(state: OperationState, tag: str) -> dict[str, Any]:
+    """Phase, message and results without the wording that may differ (created or unchanged)."""
+    assert state.sync_result is not None
+    results = {
+        f"{r.kind}/{r.name.removeprefix(tag + '-')}:{r.sync_phase}": (r.status, r.hook_phase)
+        for r in state.sync_result.resources
+        if r.status != "Pruned"  # an object that is gone leaves no entry in a repeated step
+    }
+    return {"phase": state.phase, "message": state.message.replace(f"{tag}-", ""), "results": results}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_kill_at_every_request(client: ClusterClient, namespace: str, name: str) -> None:
+    scenario = SCENARIOS[name]
+    rig = Rig(client, namespace)
+    state, requests = await play(rig, scenario, 0, False, "ref")
+    wanted, left = summary(state, "ref"), await content(client, rig, "ref")
+    writes = sorted(line.replace("ref-", "") for line in rig.client.writes())
+    assert requests
+    for kill_at in range(1, requests + 1):
+        for after in (False, True):
+            tag = f"k{kill_at}{'a' if after else 'b'}"
+            rig = Rig(client, namespace)
+            state, _ = await play(rig, scenario, kill_at, after, tag)
+            where = f"killed {'after' if after else 'before'} request {kill_at}: {rig.client.log}"
+            assert summary(state, tag) == wanted, where
+            assert await content(client, rig, tag) == left, where
+            again = sorted(line.replace(f"{tag}-", "") for line in rig.client.writes())
+            # the request at which it died may come twice, nothing else
+            assert len(again) - len(writes) <= 1, (where, writes)
+            creations = [line for line in again if line.startswith("create Job")]
+            wanted_creations = [line for line in writes if line.startswith("create Job")]
+            assert len(creations) - len(wanted_creations) <= (0 if after else 1), where
+
+
+async def test_a_hook_is_never_run_twice_by_a_repeated_step(client: ClusterClient, namespace: str) -> None:
+    rig = Rig(client, namespace)
+    rig.hooks = [job("once", "PreSync")]
+    rig.client.kill_at, rig.client.kill_after_sending = 1, True
+    with pytest.raises(Killed):
+        await rig.step()
+    gvk = GVK("batch", "v1", "Job")
+    uid = (await client.get(gvk, namespace, "once"))["metadata"]["uid"]
+    stale = Rig(client, namespace)  # a cache that has not seen the hook
+    stale.hooks, stale.state = rig.hooks, rig.state
+    given = replace(await stale.inputs(), pairs=())
+    result = await stale.engine.step(given, stale.state)
+    assert stale.client.log == ["create Job/once", "get Job/once"]
+    assert result.state.sync_result is not None
+    assert result.state.sync_result.resources[0].message == "job.batch/once created"
+    rig.client.kill_at = 0
+    state = await rig.finish()
+    assert state.phase == "Succeeded"
+    assert (await client.get(gvk, namespace, "once"))["metadata"]["uid"] == uid
+
+
+async def test_an_old_hook_that_the_cache_missed_goes_first(client: ClusterClient, namespace: str) -> None:
+    old = manifest(
+        "ConfigMap", "h", namespace=namespace, annotations={HOOK: "PreSync", POLICY: "", WAVE: "0"}
+    )
+    await client.create(old)
+    rig = Rig(client, namespace)
+    rig.hooks = [note("h", "PreSync")]
+    given = replace(await rig.inputs(), pairs=())
+    result = await rig.engine.step(given, rig.state)
+    assert result.state.message == "waiting for deletion of hook /ConfigMap/h"
+    assert rig.client.log == ["create ConfigMap/h", "get ConfigMap/h", "delete ConfigMap/h"]
+    assert (await rig.finish()).phase == "Succeeded"
