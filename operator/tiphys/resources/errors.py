@@ -6,7 +6,7 @@ class InvalidObject(ValueError):
 
     Attributes:
         kind: the kind it was read as, such as ``Application``.
-        path: the field, such as ``spec.source.helm.parameters[...].value`` (``""``: the whole).
+        path: the field, such as ``spec.source.helm.parameters[0].value`` (``""``: the whole).
         problem: what is wrong, such as ``Expected `str`, got `int```.
     """
 
