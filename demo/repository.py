@@ -46,13 +46,13 @@ class Repository:
         self.git("add", "--all")
         self.git("commit", "--quiet", "-m", message)
 
-    def git(self, *args: str) -> str:
+    def git(self, *args: str, check: bool = True) -> str:
         environment = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         done = subprocess.run(
             ["git", "-C", self.folder, *args],
             capture_output=True,
             text=True,
-            check=True,
+            check=check,
             env=os.environ | environment,
         )
         return done.stdout
