@@ -91,7 +91,7 @@ def zone_of(name: str) -> tzinfo:
     """The time zone of an IANA name; UTC for an empty or unknown one."""
     try:
         return ZoneInfo(name) if name else UTC
-    except (ValueError, OSError):  # unknown, no name at all, or a folder of the database
+    except (KeyError, ValueError, OSError):  # unknown, no name at all, or a folder of the database
         return UTC
 
 
