@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 _PART = r"[0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*"
 _VERSION = re.compile(rf"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({_PART}))?(?:\+({_PART}))?")
-_BOUND = rf"v?([0-9xX*]+)(?:\.([0-9xX*]+))?(?:\.([0-9xX*]+))?(?:-({_PART}))?(?:\+{_PART})?"
+# the bar is a slip of the reference that wild numbers may carry ("x|"); kept, as it costs nothing
+_BOUND = rf"v?([0-9xX*|]+)(?:\.([0-9xX*|]+))?(?:\.([0-9xX*|]+))?(?:-({_PART}))?(?:\+{_PART})?"
 _OPERATOR = r"(=>|>=|=<|<=|!=|~>|=|>|<|~|\^|)"
 _CONSTRAINT = re.compile(rf"\s*{_OPERATOR}\s*{_BOUND}\s*")
-_PLAIN_BOUND = _BOUND.replace("([0-9xX*]+)", "(?:[0-9xX*]+)").replace(f"({_PART})", _PART)
+_PLAIN_BOUND = _BOUND.replace("([0-9xX*|]+)", "(?:[0-9xX*|]+)").replace(f"({_PART})", _PART)
 _PLAIN_OPERATOR = _OPERATOR.replace("(", "(?:")
 _GROUP = re.compile(
     rf"\s*{_PLAIN_OPERATOR}\s*{_PLAIN_BOUND}\s*(?:(?:\s+|,\s*){_PLAIN_OPERATOR}\s*{_PLAIN_BOUND}\s*)*"
@@ -100,7 +101,7 @@ def _not_equal(bound: _Bound, version: Version) -> bool:
     if version.minor != limit.minor:
         return True
     if bound.patch_dirty:
-        return False
+        return version.prerelease != limit.prerelease
     return version.patch != limit.patch or version.prerelease != limit.prerelease
 
 
@@ -112,7 +113,9 @@ def _greater(bound: _Bound, version: Version) -> bool:
         return version.major > limit.major
     if bound.minor_dirty:
         return False
-    return version.minor > limit.minor
+    if bound.patch_dirty:
+        return version.minor > limit.minor
+    return version > limit  # ">*": wild from the major on, everything above 0.0.0
 
 
 def _less_or_equal(bound: _Bound, version: Version) -> bool:

@@ -3,32 +3,34 @@
 import pytest
 
 from tiphys.sources.errors import RevisionNotFound
-from tiphys.sources.git.refs import find_commit, parse_listing
+from tiphys.sources.git.refs import Listing, parse_listing
 
 
 def sha(letter: str) -> str:
     return letter * 40
 
 
-LISTING = parse_listing(
-    b"".join(
-        line.encode() + b"\n"
-        for line in [
-            f"{sha('a')}\tHEAD",
-            f"{sha('e')}\trefs/heads/both",
-            f"{sha('b')}\trefs/heads/dev",
-            f"{sha('b')}\trefs/heads/feature/x",
-            f"{sha('a')}\trefs/heads/main",
-            f"{sha('9')}\trefs/heads/deadbee",
-            f"{sha('c')}\trefs/pull/7/head",
-            f"{sha('f')}\trefs/tags/both",
-            f"{sha('1')}\trefs/tags/app-1.0.0",
-            f"{sha('2')}\trefs/tags/app-1.4.0",
-            f"{sha('3')}\trefs/tags/v1.0.0",
-            f"{sha('4')}\trefs/tags/v1.1.0",
-            f"{sha('5')}\trefs/tags/v1.1.0^{{}}",
-            f"{sha('6')}\trefs/tags/v2.0.0-rc.1",
-        ]
+LISTING = Listing(
+    parse_listing(
+        b"".join(
+            line.encode() + b"\n"
+            for line in [
+                f"{sha('a')}\tHEAD",
+                f"{sha('e')}\trefs/heads/both",
+                f"{sha('b')}\trefs/heads/dev",
+                f"{sha('b')}\trefs/heads/feature/x",
+                f"{sha('a')}\trefs/heads/main",
+                f"{sha('9')}\trefs/heads/deadbee",
+                f"{sha('c')}\trefs/pull/7/head",
+                f"{sha('f')}\trefs/tags/both",
+                f"{sha('1')}\trefs/tags/app-1.0.0",
+                f"{sha('2')}\trefs/tags/app-1.4.0",
+                f"{sha('3')}\trefs/tags/v1.0.0",
+                f"{sha('4')}\trefs/tags/v1.1.0",
+                f"{sha('5')}\trefs/tags/v1.1.0^{{}}",
+                f"{sha('6')}\trefs/tags/v2.0.0-rc.1",
+            ]
+        )
     )
 )
 
@@ -61,7 +63,7 @@ LISTING = parse_listing(
     ],
 )
 def test_revision(revision: str, prefix: str, expected: str) -> None:
-    assert find_commit(LISTING, revision, prefix) == expected
+    assert LISTING.find(revision, prefix) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,10 +80,10 @@ def test_revision(revision: str, prefix: str, expected: str) -> None:
 )
 def test_not_found(revision: str, prefix: str) -> None:
     with pytest.raises(RevisionNotFound) as caught:
-        find_commit(LISTING, revision, prefix)
+        LISTING.find(revision, prefix)
     assert caught.value.message == f"unable to resolve '{revision}' to a commit SHA: revision not found"
 
 
 def test_head_without_commit() -> None:
     with pytest.raises(RevisionNotFound, match="unable to resolve 'HEAD' to a commit SHA"):
-        find_commit((), "")
+        Listing(()).find("")

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -73,11 +73,16 @@ def host_of(url: str) -> str:
 
 
 def local_path(url: str) -> str | None:
-    """The directory that a ``file://`` URL or a plain path names, else ``None``."""
-    url = url.strip()
-    if url.lower().startswith("file://"):
-        return urlsplit(url).path
-    return url if "://" not in url and not is_ssh(url) else None
+    """The path that git reads for a ``file://`` URL or a plain path, else ``None``.
+
+    As git reads it: percent escapes count, and in ``file://a/b`` the path is ``//a/b``.
+    """
+    url = clean_url(url)
+    if url.startswith("file://"):
+        path = unquote(url[len("file://") :])
+        return path if path.startswith("/") else "//" + path
+    # a colon before the first slash makes it host:path
+    return url if "://" not in url and ":" not in url.partition("/")[0] else None
 
 
 @lru_cache(maxsize=1024)

@@ -131,8 +131,11 @@ class Checkouts:
                 left -= len(each.data)
             await asyncio.to_thread(_write_files, target, part, contents)
 
-    async def evict(self, *, everything: bool = False) -> None:
-        """Remove what nobody holds and is too old or too much; ``everything``: all unheld."""
+    async def evict(self, *, everything: bool = False) -> int:
+        """Remove what nobody holds and is too old or too much; ``everything``: all unheld.
+
+        Returns how many went.
+        """
         now = asyncio.get_running_loop().time()
         total = self.total_bytes
         gone: list[Path] = []
@@ -156,6 +159,7 @@ class Checkouts:
             gone.append(trash)
         for path in gone:
             await asyncio.to_thread(_remove, path)
+        return len(gone)
 
     async def close(self) -> None:
         await self._flights.close()

@@ -78,8 +78,8 @@ class _Builder:
         self._refuse_unknown_kinds()
         if is_http(self._repository.url):
             self._http()
-        elif is_ssh(self._repository.url):
-            self._ssh()
+        # always: submodules and odd addresses (host:path) must not find the operator's own keys
+        self._ssh()
         return Handover(self._env, tuple(secret for secret in self._secrets if secret))
 
     def _refuse_unknown_kinds(self) -> None:
@@ -142,18 +142,19 @@ class _Builder:
         repository = self._repository
         command = ["ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]
         command += ["-o", f"ConnectTimeout={max(1, round(self._connect_timeout))}"]
-        if repository.ssh_private_key:
+        own = is_ssh(repository.url)
+        if own and repository.ssh_private_key:
             key = repository.ssh_private_key.replace("\r\n", "\n").rstrip("\n") + "\n"
             command += ["-i", self._file("identity", key)]
         else:
             command += ["-o", "IdentityFile=none"]
-        if repository.insecure:
+        if own and repository.insecure:
             command += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
         else:
             hosts = self._file("known_hosts", self._trust.ssh_known_hosts)
             command += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={hosts}"]
             command += ["-o", "GlobalKnownHostsFile=/dev/null"]
-        if repository.proxy:
+        if own and repository.proxy:
             command += ["-o", f"ProxyCommand={_proxy_command(repository.proxy)}"]
         self._env["GIT_SSH_COMMAND"] = shlex.join(command)
 

@@ -11,8 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import CommandTimeout, RepositoryUnreachable, SourceError
@@ -20,16 +19,16 @@ from tiphys.sources.git.access import clean_url, is_http
 from tiphys.sources.git.flights import Flights
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.options import GitOptions, GitRequest
-from tiphys.sources.git.refs import Ref, parse_listing
+from tiphys.sources.git.refs import NOTHING_LISTED, Listing, parse_listing
 from tiphys.sources.git.runner import GitRunner
 
 _DOING = "failed to list refs"
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _Answer(NamedTuple):
     began: float
     """Event-loop time."""
-    refs: tuple[Ref, ...] = ()
+    listing: Listing = NOTHING_LISTED
     error: SourceError | None = None
 
 
@@ -46,19 +45,17 @@ class Listings:
         limit = options.ls_remote_parallelism
         self._slots = asyncio.Semaphore(limit) if limit > 0 else None
 
-    def known(self, key: str) -> tuple[Ref, ...]:
-        """The latest refs without asking; empty if there are none."""
+    def known(self, key: str) -> Listing:
+        """The latest listing without asking; an empty one if there is none."""
         answer = self._answers.get(key)
-        return answer.refs if answer is not None else ()
+        return answer.listing if answer is not None else NOTHING_LISTED
 
     def expire(self) -> None:
         """No answer of before counts from now on."""
         for key, answer in self._answers.items():
-            self._answers[key] = msgspec.structs.replace(answer, began=-math.inf)
+            self._answers[key] = answer._replace(began=-math.inf)
 
-    async def get(
-        self, key: str, repository: Repository, *, fresh: bool, since: float | None
-    ) -> tuple[Ref, ...]:
+    async def get(self, key: str, repository: Repository, *, fresh: bool, since: float | None) -> Listing:
         """Refs from an answer that is young enough, else from a (shared) new request."""
         now = asyncio.get_running_loop().time()
         if since is not None:
@@ -74,19 +71,16 @@ class Listings:
             began = self._began.get(key)
             if began is not None and began < oldest:
                 # too old already: wait for its end, then share the next one
-                await self._wait(key, repository)
+                await self._flights.share(key, lambda: self._ask(key, repository))
                 continue
             answer = await self._flights.share(key, lambda: self._ask(key, repository))
             break
         if answer.error is not None:
             raise answer.error.with_prefix("")
-        return answer.refs
+        return answer.listing
 
     def _outlived(self, answer: _Answer, now: float) -> bool:
         return answer.error is not None and now - answer.began > self._options.failure_cache_seconds
-
-    async def _wait(self, key: str, repository: Repository) -> None:
-        await self._flights.share(key, lambda: self._ask(key, repository))
 
     async def _ask(self, key: str, repository: Repository) -> _Answer:
         loop = asyncio.get_running_loop()
@@ -100,8 +94,8 @@ class Listings:
                     answer = await self._attempts(repository)
             if answer.error is not None and key in self._answers:
                 # refs known from before still help to fetch commits by name
-                answer = msgspec.structs.replace(answer, refs=self._answers[key].refs)
-            answer = msgspec.structs.replace(answer, began=max(answer.began, self._began[key]))
+                answer = answer._replace(listing=self._answers[key].listing)
+            answer = answer._replace(began=max(answer.began, self._began[key]))
             self._answers[key] = answer
             return answer
         finally:
@@ -123,8 +117,9 @@ class Listings:
             await asyncio.sleep(min(pause, options.retry_max_duration))
             pause *= options.retry_factor
 
-    async def _once(self, repository: Repository) -> tuple[Ref, ...]:
+    async def _once(self, repository: Repository) -> Listing:
         options = self._options
+        self._runner.admit(repository)
         url = clean_url(repository.url)
         limit = options.request_timeout if is_http(url) else options.exec_timeout
         started = time.monotonic()
@@ -145,7 +140,7 @@ class Listings:
         refs = parse_listing(finished.stdout)
         if not refs:
             raise SourceError("Unknown", f"{_DOING}: remote repository is empty", repository=url)
-        return refs
+        return Listing(refs)
 
     def _cwd(self) -> Path:
         return self._runner.home

@@ -15,13 +15,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tiphys.settings.repositories import Repository
-from tiphys.sources.errors import RevisionNotFound, SourceError
+from tiphys.sources.errors import (
+    AccessDenied,
+    CommandTimeout,
+    RepositoryUnreachable,
+    RevisionNotFound,
+    SourceError,
+)
 from tiphys.sources.git.access import clean_url
 from tiphys.sources.git.flights import Flights
 from tiphys.sources.git.objects import CorruptMirror, ObjectReader
 from tiphys.sources.git.options import GitOptions, GitRequest
 from tiphys.sources.git.process import disk_full, is_disk_full
-from tiphys.sources.git.refs import Ref, is_commit
+from tiphys.sources.git.refs import Listing, is_commit
 from tiphys.sources.git.runner import GitRunner
 
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -46,47 +52,64 @@ class Mirror:
         self._lock = asyncio.Lock()
         self._flights: Flights[str] = Flights()
         self._known: OrderedDict[str, str] = OrderedDict()
+        self._failures: dict[str, tuple[float, SourceError]] = {}
         self._opened = False
+        self._used = False
+        self.generation = 0
+        """How often it was thrown away."""
         self.reader = ObjectReader(
             path, runner.env, timeout=options.exec_timeout, idle_seconds=options.reader_idle_seconds
         )
         self.users = 0
         """Calls that are using the mirror; it is not thrown away meanwhile."""
 
-    async def ensure(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> str:
+    async def ensure(self, repository: Repository, revision: str, listing: Listing) -> str:
         """The full SHA of a commit that is in the mirror afterwards; fetched only if it was not.
 
-        ``refs`` is the latest known listing, for servers that give out tips only. Concurrent callers
+        ``listing`` is the latest known one, for servers that give out tips only. Concurrent callers
         of one revision share the fetch. Raises SourceError types of ``sources.md`` 14.3.
         """
-        return await self._flights.share(revision, lambda: self._ensure(repository, revision, refs))
+        self._used = True
+        return await self._flights.share(revision, lambda: self._ensure(repository, revision, listing))
 
     def known(self, revision: str) -> str | None:
         """The full SHA if the commit was seen in the mirror by this process."""
         found = self._known.get(revision)
         if found is not None:
+            self._used = True
             self._known.move_to_end(revision)
         return found
 
-    async def _ensure(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> str:
-        async with self._lock:
+    async def _ensure(self, repository: Repository, revision: str, listing: Listing) -> str:
+        if self._opened:
+            # what is here needs not wait for a slow fetch of something else
             try:
-                return await self._ensure_locked(repository, revision, refs)
+                if found := await self._commit(revision):
+                    return self._remember(revision, found)
+            except CorruptMirror:
+                pass
+        async with self._lock:
+            self._raise_recent_failure(revision)
+            try:
+                return await self._ensure_locked(repository, revision, listing)
             except CorruptMirror:
                 await self._discard()
+            except (AccessDenied, CommandTimeout, RepositoryUnreachable, RevisionNotFound) as error:
+                self._failures[revision] = (asyncio.get_running_loop().time(), error)
+                raise
             try:
-                return await self._ensure_locked(repository, revision, refs)
+                return await self._ensure_locked(repository, revision, listing)
             except CorruptMirror as error:
                 await self._discard()
                 raise SourceError(
                     "Internal", f"Failed to fetch default: {error}", repository=clean_url(repository.url)
                 ) from error
 
-    async def _ensure_locked(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> str:
+    async def _ensure_locked(self, repository: Repository, revision: str, listing: Listing) -> str:
         await self._open()
         found = await self._commit(revision)
         if found is None:
-            await self._fetch(repository, revision, refs)
+            await self._fetch(repository, revision, listing)
             found = await self._commit(revision)
         if found is None:
             url = clean_url(repository.url)
@@ -96,10 +119,25 @@ class Mirror:
                 repository=url,
                 revision=revision,
             )
+        return self._remember(revision, found)
+
+    def _remember(self, revision: str, found: str) -> str:
         self._known[revision] = found
         if len(self._known) > _KNOWN_COMMITS:
             self._known.popitem(last=False)
         return found
+
+    def _raise_recent_failure(self, revision: str) -> None:
+        now = asyncio.get_running_loop().time()
+        for each, (moment, _) in list(self._failures.items()):
+            if now - moment >= self._options.failure_cache_seconds:
+                del self._failures[each]
+        if revision in self._failures:
+            raise self._failures[revision][1].with_prefix("")
+
+    def forget_failures(self) -> None:
+        """Access may have changed: the next attempt is made at once."""
+        self._failures.clear()
 
     async def _commit(self, revision: str) -> str | None:
         """The commit's SHA if commit and root tree are here; ``None`` also for ambiguous text."""
@@ -137,7 +175,7 @@ class Mirror:
             raise SourceError("Internal", f"Failed to initialize git repo: {error.strerror}") from error
         self._opened = True
 
-    async def _fetch(self, repository: Repository, revision: str, refs: tuple[Ref, ...]) -> None:
+    async def _fetch(self, repository: Repository, revision: str, listing: Listing) -> None:
         depth = repository.depth
         url = clean_url(repository.url)
         common = [f"--git-dir={self.path}", "fetch", "--quiet", "--force", "--no-write-fetch-head"]
@@ -156,15 +194,15 @@ class Mirror:
             if type(refused) is not SourceError:
                 raise  # the remote was not even asked, or the disk is full
             # servers may give out only what has a name
-            names = [ref.name for ref in refs if ref.sha == revision and ref.name != "HEAD"]
-            if not names:
+            name = listing.name_of(revision)
+            if name is None:
                 raise RevisionNotFound(
                     refused.code,
                     f"Failed to checkout revision {revision}: {refused.message}",
                     repository=url,
                     revision=revision,
                 ) from refused
-            await self._talk(repository, [*common, "--no-tags", "--", url, names[0]])
+            await self._talk(repository, [*common, "--no-tags", "--", url, name])
 
     async def _talk(self, repository: Repository, arguments: list[str]) -> None:
         started = time.monotonic()
@@ -180,14 +218,17 @@ class Mirror:
             url = clean_url(repository.url)
             self._report(GitRequest("fetch", url, time.monotonic() - started, failed))
 
-    async def rebuild(self) -> None:
-        """Throw the clone away; the next :meth:`ensure` fetches anew."""
+    async def rebuild(self, generation: int | None = None) -> None:
+        """Throw the clone away; the next :meth:`ensure` fetches anew. With ``generation``: only if
+        nobody else did since then."""
         async with self._lock:
-            await self._discard()
+            if generation is None or generation == self.generation:
+                await self._discard()
 
     async def _discard(self) -> None:
         self._known.clear()
         self._opened = False
+        self.generation += 1
         await self.reader.close()
         await asyncio.to_thread(_obliterate, self.path)
 
@@ -203,7 +244,13 @@ class Mirror:
                 )
 
     def last_used(self) -> float:
-        """Seconds since the epoch of the last use on disk; 0 if unknown."""
+        """Seconds since the epoch of the last use, by this process or an earlier one; 0 if unknown.
+
+        To be asked now and then: uses since the last time are written down by it.
+        """
+        if self._used:
+            self._used = False
+            (self.path / _USED).touch()
         try:
             return (self.path / _USED).stat().st_mtime
         except OSError:

@@ -31,6 +31,8 @@ class GitOptions(msgspec.Struct, frozen=True):
     retry_factor: float = 2.0
     ls_remote_parallelism: int = 0
     """``ARGOCD_GIT_LS_REMOTE_PARALLELISM_LIMIT``, 0: none."""
+    conversations: int = 32
+    """Git processes that talk to remotes at the same time."""
     submodules: bool = True
     """``ARGOCD_GIT_MODULES_ENABLED``"""
     builtin_config: bool = True

@@ -10,6 +10,7 @@ from tiphys.sources.semver import InvalidVersion, is_constraint, is_version, max
 _COMMIT = re.compile(r"^[0-9a-fA-F]{40}$")
 _SHORT_COMMIT = re.compile(r"^[0-9a-fA-F]{7,40}$")
 _REF = re.compile(rb"^([0-9a-f]{40})\t(.+)$")
+_REMEMBERED = 10_000
 _PREFIXES = ("refs/heads/", "refs/tags/", "refs/remotes/", "refs/")
 
 
@@ -56,39 +57,68 @@ def parse_listing(output: bytes) -> tuple[Ref, ...]:
     return tuple(refs)
 
 
-def tags_of(refs: Sequence[Ref]) -> list[str]:
-    """Short names of the tags, in the order listed."""
-    return [ref.short for ref in refs if ref.name.startswith("refs/tags/")]
+class Listing:
+    """One answer of a remote, indexed once: all applications of the repository ask the same few
+    revisions of it, so what was found is kept."""
+
+    def __init__(self, refs: Sequence[Ref]) -> None:
+        self.refs = tuple(refs)
+        self.tags = [ref.short for ref in refs if ref.name.startswith("refs/tags/")]
+        """Short names, in the order listed."""
+        self._full: dict[str, str] = {}
+        self._short: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        for ref in refs:
+            # of equal short names (a branch and a tag) the one listed first counts
+            self._full.setdefault(ref.name, ref.sha)
+            self._short.setdefault(ref.short, ref.sha)
+            if ref.name != "HEAD":
+                self._names.setdefault(ref.sha, ref.name)
+        self._found: dict[tuple[str, str], str] = {}
+
+    def find(self, target_revision: str, tag_prefix: str = "") -> str:
+        """The commit SHA that a revision means; a truncated SHA comes back as it is.
+
+        Raises RevisionNotFound.
+        """
+        key = (target_revision, tag_prefix)
+        found = self._found.get(key)
+        if found is None:
+            found = self._find(target_revision, tag_prefix)
+            if len(self._found) < _REMEMBERED:
+                self._found[key] = found
+        return found
+
+    def name_of(self, sha: str) -> str | None:
+        """The full name of a ref at this commit, for servers that give out nothing else."""
+        return self._names.get(sha)
+
+    def _find(self, target_revision: str, tag_prefix: str) -> str:
+        if is_commit(target_revision):
+            return target_revision
+        wanted = self._version_step(target_revision or "HEAD", tag_prefix)
+        full = wanted == "HEAD" or wanted.startswith("refs/")
+        sha = (self._full if full else self._short).get(wanted)
+        if sha is not None:
+            return sha
+        if is_short_commit(wanted):
+            return wanted
+        raise RevisionNotFound(
+            "Unknown", f"unable to resolve '{wanted}' to a commit SHA: revision not found", revision=wanted
+        )
+
+    def _version_step(self, revision: str, tag_prefix: str) -> str:
+        """Step 4 of 14.1. Where the reference swallows an error, the literal text stays."""
+        if is_version(revision):
+            return tag_prefix + revision
+        if not is_constraint(revision):
+            return revision
+        tags = [tag[len(tag_prefix) :] for tag in self.tags if tag.startswith(tag_prefix)]
+        try:
+            best = max_matching(revision, tags)
+        except InvalidVersion:
+            return revision
+        return revision if best is None else tag_prefix + best
 
 
-def find_commit(refs: Sequence[Ref], target_revision: str, tag_prefix: str = "") -> str:
-    """The commit SHA that a revision means; a truncated SHA comes back as it is.
-
-    Raises RevisionNotFound. A branch and a tag of one name: whichever is listed first.
-    """
-    if is_commit(target_revision):
-        return target_revision
-    wanted = _version_step(refs, target_revision or "HEAD", tag_prefix)
-    full = wanted == "HEAD" or wanted.startswith("refs/")
-    for ref in refs:
-        if wanted == (ref.name if full else ref.short):
-            return ref.sha
-    if is_short_commit(wanted):
-        return wanted
-    raise RevisionNotFound(
-        "Unknown", f"unable to resolve '{wanted}' to a commit SHA: revision not found", revision=wanted
-    )
-
-
-def _version_step(refs: Sequence[Ref], revision: str, tag_prefix: str) -> str:
-    """Step 4 of 14.1. Where the reference swallows an error, the literal text stays."""
-    if is_version(revision):
-        return tag_prefix + revision
-    if not is_constraint(revision):
-        return revision
-    tags = [tag[len(tag_prefix) :] for tag in tags_of(refs) if tag.startswith(tag_prefix)]
-    try:
-        best = max_matching(revision, tags)
-    except InvalidVersion:
-        return revision
-    return revision if best is None else tag_prefix + best
+NOTHING_LISTED = Listing(())

@@ -6,6 +6,7 @@ becomes a :class:`SourceError` of the right type with the reference's words (``s
 of secrets and paths.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import CACHED_SOURCE, AccessDenied, RepositoryUnreachable, SourceError
-from tiphys.sources.git.access import Trust, clean_url
+from tiphys.sources.git.access import Trust, clean_url, local_path
 from tiphys.sources.git.credentials import ASKPASS, hand_over
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.options import GitOptions
@@ -91,6 +92,8 @@ class GitRunner:
         self.root = root
         self.options = options
         self.trust = Trust()
+        # each conversation is some processes of 10 MB; the wait for a slot counts to no time limit
+        self._slots = asyncio.Semaphore(options.conversations)
         self.home = root / "home"
         self.scratch = root / "tmp"
         self._askpass = self.home / "askpass"
@@ -133,6 +136,18 @@ class GitRunner:
             fatal_timeout=self.options.exec_fatal_timeout,
         )
 
+    def admit(self, repository: Repository) -> None:
+        """Refuses local addresses that lead into our own directory, and relative ones (relative to
+        what?): through them one tenant could read another's mirror. Raises RepositoryUnreachable."""
+        path = local_path(repository.url)
+        if path is None:
+            return
+        root = os.path.realpath(self.root)
+        if not os.path.isabs(path) or os.path.commonpath([os.path.realpath(path), root]) == root:
+            raise RepositoryUnreachable(
+                "Unknown", "failed to list refs: repository not found", repository=clean_url(repository.url)
+            )
+
     async def remote(
         self,
         repository: Repository,
@@ -146,6 +161,17 @@ class GitRunner:
 
         Raises DiskFull, CommandTimeout and SourceError (a needed program is missing).
         """
+        async with self._slots:
+            return await self._remote(repository, arguments, cwd, timeout, env or {})
+
+    async def _remote(
+        self,
+        repository: Repository,
+        arguments: Sequence[str],
+        cwd: Path,
+        timeout: float | None,
+        env: Mapping[str, str],
+    ) -> Finished:
         try:
             with hand_over(
                 repository,
@@ -156,7 +182,7 @@ class GitRunner:
             ) as handover:
                 finished = await run(
                     ["git", *arguments],
-                    env=self.env | dict(env or {}) | dict(handover.env),
+                    env=self.env | dict(env) | dict(handover.env),
                     cwd=cwd,
                     timeout=timeout or self.options.exec_timeout,
                     fatal_timeout=self.options.exec_fatal_timeout,

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tiphys.settings.repositories import Repository
-from tiphys.sources.errors import RepositoryUnreachable, RevisionNotFound, SourceError
-from tiphys.sources.git.access import Trust, clean_url, local_path, mirror_key
+from tiphys.sources.errors import DiskFull, RevisionNotFound, SourceError
+from tiphys.sources.git.access import Trust, clean_url, mirror_key
 from tiphys.sources.git.checkouts import Checkouts
 from tiphys.sources.git.history import RevisionMetadata, read_changed_paths, read_metadata
 from tiphys.sources.git.links import check_links
@@ -27,7 +27,7 @@ from tiphys.sources.git.mirror import Mirror
 from tiphys.sources.git.objects import CorruptMirror, TreeEntry
 from tiphys.sources.git.options import GitOptions, GitRequest
 from tiphys.sources.git.process import disk_full, is_disk_full
-from tiphys.sources.git.refs import Ref, find_commit, is_commit, is_short_commit
+from tiphys.sources.git.refs import Listing, is_commit, is_short_commit
 from tiphys.sources.git.runner import GitRunner
 from tiphys.sources.git.trees import TreeCache, Trees
 from tiphys.sources.git.worktrees import make_worktree
@@ -79,6 +79,8 @@ class GitStore:
         if trust != self._runner.trust:
             self._runner.trust = trust
             self._listings.expire()
+            for held in self._held.values():
+                held.mirror.forget_failures()
 
     # --- revisions -------------------------------------------------------------------------------
 
@@ -100,9 +102,9 @@ class GitStore:
         """
         if is_commit(target_revision):
             return target_revision
-        refs = await self._refs(repository, fresh=fresh, since=since)
+        listing = await self._listing(repository, fresh=fresh, since=since)
         try:
-            found = find_commit(refs, target_revision, tag_prefix)
+            found = listing.find(target_revision, tag_prefix)
         except RevisionNotFound as error:
             error.repository = clean_url(repository.url)
             raise
@@ -111,12 +113,11 @@ class GitStore:
         async with self._using(repository) as held:
             return await self._ensure(held, repository, found)
 
-    async def refs(self, repository: Repository, *, fresh: bool = False) -> tuple[Ref, ...]:
+    async def listing(self, repository: Repository, *, fresh: bool = False) -> Listing:
         """All refs of the remote, in the order listed, tags peeled; shared as in :meth:`resolve`."""
-        return await self._refs(repository, fresh=fresh, since=None)
+        return await self._listing(repository, fresh=fresh, since=None)
 
-    async def _refs(self, repository: Repository, *, fresh: bool, since: float | None) -> tuple[Ref, ...]:
-        self._admit(repository)
+    async def _listing(self, repository: Repository, *, fresh: bool, since: float | None) -> Listing:
         self._prepare()
         return await self._listings.get(mirror_key(repository), repository, fresh=fresh, since=since)
 
@@ -320,9 +321,14 @@ class GitStore:
     async def _ensure(self, held: _Held, repository: Repository, revision: str) -> str:
         full = held.mirror.known(revision)
         if full is None:
-            self._admit(repository)
-            refs = self._listings.known(mirror_key(repository))
-            full = await held.mirror.ensure(repository, revision, refs)
+            self._runner.admit(repository)
+            listing = self._listings.known(mirror_key(repository))
+            try:
+                full = await held.mirror.ensure(repository, revision, listing)
+            except DiskFull:
+                if not await self.checkouts.evict(everything=True):
+                    raise
+                full = await held.mirror.ensure(repository, revision, listing)
         return full
 
     @asynccontextmanager
@@ -343,10 +349,16 @@ class GitStore:
         """Read of a commit that is there; a mirror that fails at it is fetched anew, once."""
         async with self._using(repository) as held:
             full = await self._ensure(held, repository, sha)
+            generation = held.mirror.generation
             try:
                 return await read(held, full)
             except CorruptMirror:
-                await held.mirror.rebuild()
+                pass
+            # perhaps only the reader died: that is cheaper to find out than to fetch all
+            try:
+                return await read(held, full)
+            except CorruptMirror:
+                await held.mirror.rebuild(generation)
             full = await self._ensure(held, repository, sha)
             try:
                 return await read(held, full)
@@ -358,17 +370,6 @@ class GitStore:
                     repository=url,
                     revision=sha,
                 ) from error
-
-    def _admit(self, repository: Repository) -> None:
-        """Our own mirrors are no repositories: through them one tenant could read another's."""
-        path = local_path(repository.url)
-        if path is None:
-            return
-        real = os.path.realpath(path)
-        if os.path.commonpath([real, os.path.realpath(self._root)]) == os.path.realpath(self._root):
-            raise RepositoryUnreachable(
-                "Unknown", "failed to list refs: repository not found", repository=clean_url(repository.url)
-            )
 
     def _prepare(self) -> None:
         if self._lock_file is not None:
