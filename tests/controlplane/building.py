@@ -183,17 +183,18 @@ def _download_all(
         host = urllib.parse.urlsplit(url).netloc
         if host in unreachable:
             continue
-        try:
-            with reporter.step(f"downloading {program.name} {program.version} from {host}") as step:
+        with reporter.step(f"downloading {program.name} {program.version} from {host}") as step:
+            try:
                 path = scratch / program.name
                 path.write_bytes(_unpack(program, _fetch(url, step)))
                 path.chmod(0o755)
                 if not _names_its_version(program, path):
                     raise OSError(f"{url} is not {program.name} {program.version}")
                 got[program.name] = path
-        except (OSError, http.client.HTTPException, tarfile.TarError, KeyError) as error:
-            unreachable.add(host)
-            tried.append(f"download {url}: {error}")
+            except (OSError, http.client.HTTPException, tarfile.TarError, KeyError) as error:
+                unreachable.add(host)
+                tried.append(f"download {url}: {error}")
+                step.skip("not to be had here")
     return got
 
 
@@ -260,7 +261,16 @@ def _build_all(
                     got[program.name] = path
                 else:
                     tried.append(f"the built {program.name} does not say that it is {program.version}")
+    if go.is_relative_to(cache) and len(got) == len(programs):
+        _remove_own_go(go, cache, environment)
     return got
+
+
+def _remove_own_go(go: Path, cache: Path, environment: dict[str, str]) -> None:
+    """Everything is built: three gigabytes of modules and objects have no further use."""
+    subprocess.run([go, "clean", "-cache", "-modcache"], env=environment, check=False)
+    for name in ("go", "go-path", "go-build"):
+        shutil.rmtree(cache / name, ignore_errors=True)
 
 
 def _build_command(part: Sequence[Program], output: Path) -> list[str]:

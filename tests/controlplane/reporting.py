@@ -25,6 +25,11 @@ class Step:
         self._what = what
         self._started = time.monotonic()
         self._shown = self._started
+        self.outcome = ("✓", "")
+
+    def skip(self, why: str) -> None:
+        """The step came to nothing, and that is no failure: another way follows."""
+        self.outcome = ("–", why)
 
     def update(self, detail: str) -> None:
         """Say how far the step is, for example ``1,200 of 2,400 packages``."""
@@ -60,7 +65,7 @@ class Reporter:
         except BaseException:
             step.finish("✗", "failed")
             raise
-        step.finish("✓", "")
+        step.finish(*step.outcome)
 
     def show(self, text: str, *, final: bool) -> None:
         if self.is_terminal:
