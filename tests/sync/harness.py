@@ -58,6 +58,7 @@ class Metered:
         self.log: list[str] = []
         self.kill_at = 0
         self.kill_after_sending = False
+        self.dead = False
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.client, name)
@@ -65,8 +66,10 @@ class Metered:
             return method
 
         async def counted(*args: Any, **kwargs: Any) -> Any:
+            if self.dead:
+                raise Killed
             self.log.append(f"{name} {_object_of(args)}")
-            dying = len(self.log) == self.kill_at
+            self.dead = dying = len(self.log) == self.kill_at
             if dying and not self.kill_after_sending:
                 raise Killed
             answer = await method(*args, **kwargs)
@@ -75,6 +78,10 @@ class Metered:
             return answer
 
         return counted
+
+    def revive(self) -> None:
+        """A new process."""
+        self.kill_at, self.dead = 0, False
 
     def counts(self) -> Counter[str]:
         return Counter(line.split()[0] for line in self.log)
@@ -210,7 +217,7 @@ class Rig:
 async def gone(rig: Rig, kind: str, name: str, api: str = "v1") -> None:
     """Waits until an object has left; the garbage collector takes a moment."""
     async with asyncio.timeout(20):
-        while await rig.exists(kind, name, api):
+        while await rig.exists(kind, name, api):  # noqa: ASYNC110 (the server tells nobody)
             await asyncio.sleep(0.05)
 
 

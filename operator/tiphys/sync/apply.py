@@ -326,11 +326,12 @@ class Applier:
         """Whether a deleted object has left; looked at for a moment, the step comes back otherwise."""
         try:
             async with asyncio.timeout(DELETION_SECONDS):
-                while await self.read(target) is not None:
+                while True:
+                    if await self.read(target) is None:
+                        return True
                     await asyncio.sleep(DELETION_POLL_SECONDS)
         except TimeoutError:
             return False
-        return True
 
     async def _established(self, crd: Manifest) -> None:
         """Waits until a written definition is served; running into the limit is no failure."""

@@ -6,7 +6,7 @@ wave. Each ``_wait``, ``_fail`` or ``_succeed`` ends the step with the state to 
 
 Two rules make a step safe to repeat after a kill between any two requests: what a request destroys
 (a finished hook, and with it its verdict) is persisted first, and what a request creates can be
-recognised (hooks carry the operation's stamp, other objects are compared).
+recognised when its turn comes again (hooks carry the operation's stamp, others are compared).
 """
 
 from collections.abc import Sequence
@@ -99,9 +99,7 @@ class Step:
                 self.results.record(failure.task, Code.SYNC_FAILED, None, failure.message)
             return self._fail(messages.with_causes(messages.TASKS_INVALID, self.results.failure_messages()))
 
-        started = self.results.started
-        self._adopt_hooks()
-        if not started:
+        if not self.results.started:
             ended = await self._begin()
             if ended is not None:
                 return ended
@@ -181,13 +179,6 @@ class Step:
     def stamp(self, task: Task) -> str:
         state = self.state
         return stamp_of(self.inputs.app_uid, state.started_at, state.retry_count, task.phase)
-
-    def _adopt_hooks(self) -> None:
-        """Hooks that a killed step of this operation created without recording it."""
-        for task in self.tasks:
-            if task.is_hook and task.pending and is_stamped(task.live, self.stamp(task)):
-                text = messages.applied(task.gvk, task.key.name, "created")
-                self.results.record(task, Code.SYNCED, Outcome.RUNNING, text)
 
     async def _begin(self) -> StepResult | None:
         """First step only: the Namespace for real, then the validation of the rest."""

@@ -38,6 +38,13 @@ class Termination(Step):
             return self._end(Outcome.ERROR, messages.TERMINATION_ERRORS)
         return self._end(Outcome.FAILED, messages.TERMINATED)
 
+    def _adopt_hooks(self) -> None:
+        """Hooks that a killed step of this operation created without recording it."""
+        for task in self.tasks:
+            if task.is_hook and task.pending and is_stamped(task.live, self.stamp(task)):
+                text = messages.applied(task.gvk, task.key.name, "created")
+                self.results.record(task, Code.SYNCED, Outcome.RUNNING, text)
+
     async def _conclude(self, task: Task) -> None:
         """First pass: the verdict on one running hook."""
         try:

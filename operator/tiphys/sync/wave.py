@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from itertools import groupby
 
-from tiphys.resources.identity import Manifest
+from tiphys.resources.identity import Manifest, annotations_of
 from tiphys.sync import messages
 from tiphys.sync.apply import Applied, Applier, refusal
 from tiphys.sync.bounded import for_each
@@ -109,7 +109,7 @@ class WaveRunner:
                 return False
             return True
 
-        left = [task for task in tasks if task.is_hook and task.pending and has_hook_finalizer(task.live)]
+        left = [task for task in tasks if _is_leftover(task) and has_hook_finalizer(task.live)]
         return all(await for_each(left, one, self.parallelism))
 
     async def _prune(self, task: Task) -> bool:
@@ -155,9 +155,7 @@ class WaveRunner:
             task.live = None
             return RunState.SUCCESSFUL
 
-        old = [
-            task for task in tasks if task.deletes_before_creation and task.pending and task.live is not None
-        ]
+        old = [task for task in tasks if task.deletes_before_creation and _is_leftover(task)]
         return max(await for_each(old, one, self.parallelism), default=RunState.SUCCESSFUL)
 
     async def _create(self, tasks: Sequence[Task]) -> RunState:
@@ -192,8 +190,12 @@ class WaveRunner:
         assert target is not None
         if self.options.dry_run and self._would_lack_namespace(task):
             return Applied(True, messages.applied(task.gvk, task.key.name, "created", dry_run=True))
-        if task.is_hook and task.live is None and not self.options.dry_run:
-            return await self._create_hook(task, target)
+        if task.is_hook and not self.options.dry_run:
+            if _is_ours(task):
+                # a killed step of this operation created it without recording it
+                return Applied(True, messages.applied(task.gvk, task.key.name, "created"))
+            if task.live is None:
+                return await self._create_hook(task, target)
         return await self.applier.apply(target, task.live, task.modified)
 
     async def _create_hook(self, task: Task, target: Manifest) -> Applied:
@@ -207,7 +209,7 @@ class WaveRunner:
         if created is not None:
             return created
         task.live = await self.applier.read(target)
-        if is_stamped(task.live, target["metadata"]["annotations"][HOOK_STAMP]):
+        if _is_ours(task):
             return Applied(True, messages.applied(task.gvk, task.key.name, "created"))
         if task.live is not None and task.deletes_before_creation:
             if not await self._release([task]):
@@ -244,3 +246,13 @@ class WaveRunner:
         if self.options.dry_run and outcome is Outcome.RUNNING:
             outcome = Outcome.SUCCEEDED
         self.results.record(task, status, outcome, message)
+
+
+def _is_ours(task: Task) -> bool:
+    """Whether the live hook was made by this run of this operation."""
+    return task.target is not None and is_stamped(task.live, annotations_of(task.target).get(HOOK_STAMP, ""))
+
+
+def _is_leftover(task: Task) -> bool:
+    """A hook whose turn comes and whose live object is of an earlier run."""
+    return task.is_hook and task.pending and task.live is not None and not _is_ours(task)
