@@ -1,6 +1,11 @@
 """Symbolic links that lead out of the repository."""
 
+import os
+import tempfile
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tiphys.sources.errors import OutOfBoundsSymlink
 from tiphys.sources.git.links import check_links, find_out_of_bounds, resolve_link
@@ -47,3 +52,29 @@ def test_where_a_path_lies() -> None:
     links = {"env/prod/base": "../../base", "current": "env/prod"}
     assert resolve_link("current/base/cm.yaml", links) == "base/cm.yaml"
     assert resolve_link("current/../../..", links) is None
+
+
+PARTS = st.sampled_from(["a", "b", "c", "..", "."])
+PATHS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map("/".join)
+TARGETS = st.lists(PARTS, min_size=1, max_size=5).map("/".join)
+
+
+@given(st.dictionaries(PATHS, TARGETS, max_size=5))
+def test_what_passes_stays_inside_for_the_operating_system(wanted: dict[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.path.realpath(os.path.join(folder, "outer", "root"))
+        links = {}
+        for path, target in wanted.items():
+            try:
+                # as in a tree: a link has nothing below it, and no parent that is a link
+                parent = os.path.dirname(os.path.join(root, path))
+                os.makedirs(parent, exist_ok=True)
+                if os.path.realpath(parent) == parent:
+                    os.symlink(target, os.path.join(root, path))
+                    links[path] = target
+            except OSError:
+                continue
+        if find_out_of_bounds(links) is None:
+            for path in links:
+                real = os.path.realpath(os.path.join(root, path))
+                assert real == root or real.startswith(root + "/")

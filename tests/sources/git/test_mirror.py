@@ -485,3 +485,78 @@ async def test_killed_while_fetching(repo: GitRepo, tmp_path: Path, make_store: 
         release.set()
         store = make_store()
         assert await content(store, Repository(url=url), sha) == b"1"
+
+
+async def test_restart_throws_checkouts_away(repo: GitRepo, tmp_path: Path, make_store: MakeStore) -> None:
+    sha = repo.commit({"a": "1"})
+    repository = Repository(url=repo.url)
+    first = make_store()
+    async with first.materialize(repository, sha) as path:
+        pass
+    await first.close()
+    second = make_store()
+    await second.ensure(repository, sha)
+    assert not path.exists()
+    async with second.materialize(repository, sha) as again:
+        assert (again / "a").read_text() == "1"
+    await second.close()
+    assert sorted(each.name for each in (tmp_path / "store").iterdir()) == [
+        "checkouts",
+        "home",
+        "lock",
+        "mirrors",
+        "tmp",
+    ]
+
+
+async def test_branch_that_becomes_a_folder_of_branches(repo: GitRepo, store: GitStore) -> None:
+    repo.commit({"a": "1"})
+    repo.git("branch", "x")
+    repository = Repository(url=repo.url)
+    await store.ensure(repository, await store.resolve(repository, "x"))
+    repo.git("branch", "-D", "x")
+    sha = repo.commit({"a": "2"})
+    repo.git("branch", "x/y")
+    assert await store.resolve(repository, "x/y", fresh=True) == sha
+    assert await content(store, repository, sha) == b"2"
+
+
+async def test_only_commits_are_read(repo: GitRepo, store: GitStore) -> None:
+    repo.commit({"a": "1"})
+    for revision in ("main", "HEAD~1", ":/change", "", "-x"):
+        with pytest.raises(SourceError, match="must be resolved"):
+            await store.entry(Repository(url=repo.url), revision, "a")
+
+
+async def test_failed_fetch_costs_one_attempt_for_all(repo: GitRepo, tmp_path: Path, store: GitStore) -> None:
+    repo.commit({"a": "1"})
+    sha = "0123456789abcdef0123456789abcdef01234567"
+    repository = Repository(url=repo.url)
+    for _ in range(20):
+        with pytest.raises(RevisionNotFound):
+            await store.entry(repository, sha, "a")
+    assert store.requests["fetch"] == 2
+
+
+async def test_slow_fetch_does_not_hold_up_what_is_there(
+    repo: GitRepo, tmp_path: Path, store: GitStore
+) -> None:
+    first = repo.commit({"a": "1"})
+    older = repo.git("rev-parse", "--short=12", "HEAD")
+    stuck, release = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        stuck.set()
+        release.wait(30)
+
+    with HttpGitServer(tmp_path / "remote") as server:
+        repository = Repository(url=f"{server.url}/app")
+        await store.ensure(repository, first)
+        second = repo.commit({"a": "2"})
+        server.interrupt = hang
+        task = asyncio.create_task(store.ensure(repository, second))
+        await asyncio.get_running_loop().run_in_executor(None, stuck.wait, 10)
+        assert await content(store, repository, older) == b"1"
+        assert not task.done()
+        release.set()
+        assert await task == second

@@ -31,14 +31,24 @@ def library(tmp_path: Path) -> GitRepo:
     return library
 
 
-@pytest.mark.parametrize("relative", [True, False])
+@pytest.mark.parametrize("kind", ["password", "basic", "bearer"])
+@pytest.mark.parametrize("relative", [True, False], ids=["relative", "absolute"])
 async def test_submodule(
-    relative: bool, repo: GitRepo, library: GitRepo, tmp_path: Path, store: GitStore
+    relative: bool, kind: str, repo: GitRepo, library: GitRepo, tmp_path: Path, store: GitStore
 ) -> None:
+    """The repository's credentials serve submodules on its own host."""
     repo.commit({"a": "1"})
-    with HttpGitServer(tmp_path / "remote", basic=("ada", "right")) as server:
+    bearer = kind == "bearer"
+    basic = None if bearer else ("ada", 'ri"ght')
+    with HttpGitServer(tmp_path / "remote", basic=basic, bearer="token" if bearer else None) as server:
         sha = with_submodule(repo, library, "../library" if relative else f"{server.url}/library")
-        repository = Repository(url=f"{server.url}/app", username="ada", password="right")
+        url = f"{server.url}/app"
+        if bearer:
+            repository = Repository(url=url, bearer_token="token")
+        else:
+            repository = Repository(
+                url=url, username="ada", password='ri"ght', force_http_basic_auth=kind == "basic"
+            )
         assert await store.worktree_reason(repository, sha) == "submodules"
         async with store.materialize(repository, sha, ["lib/chart"]) as path:
             found = tree_of(path)

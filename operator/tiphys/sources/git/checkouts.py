@@ -214,6 +214,12 @@ def _publish(target: Path, path: Path) -> None:
     path.chmod(0o555)
 
 
+def remove_all(paths: Iterable[Path]) -> None:
+    """Remove directories of an earlier process."""
+    for path in paths:
+        _remove(path)
+
+
 def _remove(path: Path) -> None:
     """Remove a tree that is read-only inside."""
     for folder, _, _ in os.walk(path):

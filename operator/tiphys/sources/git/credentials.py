@@ -49,15 +49,19 @@ def hand_over(
     askpass: Path,
     directory: Path,
     connect_timeout: float,
+    config_for_children: Path | None = None,
 ) -> Iterator[Handover]:
     """The environment that lets a command reach ``repository``; its files live inside the block.
 
-    ``directory`` holds the files, ``connect_timeout`` is seconds. Raises SourceError when a needed
+    ``directory`` holds the files, ``connect_timeout`` is seconds. Git clears ``GIT_CONFIG_*`` for the
+    commands it starts in submodules; with ``config_for_children`` (the common configuration) headers
+    go into a file of their own that includes it. Raises SourceError when a needed
     program is missing, OSError when files cannot be written.
     """
     folder = Path(tempfile.mkdtemp(prefix="access-", dir=directory))
     try:
-        yield _Builder(repository, trust, askpass, folder, connect_timeout).build()
+        builder = _Builder(repository, trust, askpass, folder, connect_timeout)
+        yield builder.build(config_for_children)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -74,12 +78,14 @@ class _Builder:
         self._env: dict[str, str] = {}
         self._secrets: list[str] = []
 
-    def build(self) -> Handover:
+    def build(self, config_for_children: Path | None) -> Handover:
         self._refuse_unknown_kinds()
         if is_http(self._repository.url):
             self._http()
         # always: submodules and odd addresses (host:path) must not find the operator's own keys
         self._ssh()
+        if config_for_children is not None:
+            self._config_file(config_for_children)
         return Handover(self._env, tuple(secret for secret in self._secrets if secret))
 
     def _refuse_unknown_kinds(self) -> None:
@@ -158,12 +164,25 @@ class _Builder:
             command += ["-o", f"ProxyCommand={_proxy_command(repository.proxy)}"]
         self._env["GIT_SSH_COMMAND"] = shlex.join(command)
 
+    def _config_file(self, included: Path) -> None:
+        lines = [f"[include]\n\tpath = {_quoted(str(included))}\n"]
+        for number in range(int(self._env.pop("GIT_CONFIG_COUNT", "0"))):
+            section, _, name = self._env.pop(f"GIT_CONFIG_KEY_{number}").rpartition(".")
+            url = section.removeprefix("http.")
+            value = self._env.pop(f"GIT_CONFIG_VALUE_{number}")
+            lines.append(f"[http {_quoted(url)}]\n\t{name} = {_quoted(value)}\n")
+        self._env["GIT_CONFIG_GLOBAL"] = self._file("gitconfig", "".join(lines))
+
     def _file(self, name: str, content: str) -> str:
         path = self._folder / name
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(content)
         return str(path)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def _proxy_command(proxy: str) -> str:

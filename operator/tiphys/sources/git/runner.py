@@ -156,13 +156,16 @@ class GitRunner:
         cwd: Path,
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
+        children: bool = False,
     ) -> Finished:
         """A git command that talks to ``repository``. What it prints comes back redacted.
 
+        ``children``: git will start itself for other repositories (submodules), which must find the
+        repository's headers, too.
         Raises DiskFull, CommandTimeout and SourceError (a needed program is missing).
         """
         async with self._slots:
-            return await self._remote(repository, arguments, cwd, timeout, env or {})
+            return await self._remote(repository, arguments, cwd, timeout, env or {}, children)
 
     async def _remote(
         self,
@@ -171,6 +174,7 @@ class GitRunner:
         cwd: Path,
         timeout: float | None,
         env: Mapping[str, str],
+        children: bool,
     ) -> Finished:
         try:
             with hand_over(
@@ -179,6 +183,7 @@ class GitRunner:
                 askpass=self._askpass,
                 directory=self.scratch,
                 connect_timeout=self.options.request_timeout,
+                config_for_children=self._config if children else None,
             ) as handover:
                 finished = await run(
                     ["git", *arguments],
@@ -209,7 +214,12 @@ class GitRunner:
         if self._is_ours(finished):
             raise CorruptMirror(text)
         if _DENIED.search(finished.stderr):
-            return AccessDenied("Unknown", f"{doing}: authentication required: {text}", repository=url)
+            why = (
+                "authorization failed"
+                if "returned error: 403" in finished.stderr
+                else "authentication required"
+            )
+            return AccessDenied("Unknown", f"{doing}: {why}: {text}", repository=url)
         if _ABSENT.search(finished.stderr):
             return RepositoryUnreachable("Unknown", f"{doing}: repository not found: {text}", repository=url)
         if _UNREACHABLE.search(finished.stderr):

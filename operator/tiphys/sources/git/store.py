@@ -7,9 +7,9 @@ long-lived reader. The store owns its directory alone. All of it is a cache: mir
 and may be deleted at any moment, checkouts are made anew by each process.
 """
 
+import asyncio
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from typing import TypeVar
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import DiskFull, RevisionNotFound, SourceError
 from tiphys.sources.git.access import Trust, clean_url, mirror_key
-from tiphys.sources.git.checkouts import Checkouts
+from tiphys.sources.git.checkouts import Checkouts, remove_all
 from tiphys.sources.git.history import RevisionMetadata, read_changed_paths, read_metadata
 from tiphys.sources.git.links import check_links
 from tiphys.sources.git.listing import Listings
@@ -62,6 +62,7 @@ class GitStore:
         self._cache = TreeCache(self._options.tree_cache_entries)
         self._held: dict[str, _Held] = {}
         self._lock_file: int | None = None
+        self._cleaning: asyncio.Task[None] | None = None
         self.checkouts = Checkouts(root / "checkouts", root / "tmp", self._options)
         self._listings = Listings(self._runner, self._options, self._report)
         self.requests = {"ls-remote": 0, "fetch": 0}
@@ -304,6 +305,9 @@ class GitStore:
 
     async def close(self) -> None:
         """End readers and running commands; what is on disk stays for the next process."""
+        if self._cleaning is not None:
+            await asyncio.wait([self._cleaning])
+            self._cleaning = None
         await self._listings.close()
         await self.checkouts.close()
         for held in self._held.values():
@@ -321,6 +325,9 @@ class GitStore:
     async def _ensure(self, held: _Held, repository: Repository, revision: str) -> str:
         full = held.mirror.known(revision)
         if full is None:
+            if not is_short_commit(revision):
+                text = f"revision {revision} must be resolved"
+                raise SourceError("InvalidArgument", text, revision=revision)
             self._runner.admit(repository)
             listing = self._listings.known(mirror_key(repository))
             try:
@@ -382,8 +389,9 @@ class GitStore:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (self._root / "mirrors").mkdir(exist_ok=True)
             # checkouts are not synced to disk: after a crash of the machine they could be incomplete
-            for leaving in ("checkouts", "tmp"):
-                shutil.rmtree(self._root / leaving, ignore_errors=True)
+            for name in ("checkouts", "tmp"):
+                if (self._root / name).exists():
+                    (self._root / name).rename(self._root / f"gone-{name}-{os.getpid()}-{time.time_ns()}")
             self._runner.prepare()
             self.checkouts.prepare()
         except OSError as error:
@@ -396,6 +404,10 @@ class GitStore:
                 raise disk_full("cannot prepare the repository cache") from error
             raise SourceError("Internal", f"cannot prepare the repository cache: {error.strerror}") from error
         self._lock_file = lock
+        # may be gigabytes: not on the event loop; the task is ours until close()
+        gone = list(self._root.glob("gone-*"))
+        if gone:
+            self._cleaning = asyncio.get_running_loop().create_task(asyncio.to_thread(remove_all, gone))
 
     def _report(self, request: GitRequest) -> None:
         self.requests[request.kind] += 1

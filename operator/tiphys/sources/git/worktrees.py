@@ -70,7 +70,7 @@ async def _local(runner: GitRunner, arguments: Sequence[str], cwd: Path) -> None
 
 
 async def _remote(runner: GitRunner, repository: Repository, arguments: Sequence[str], cwd: Path) -> None:
-    finished = await runner.remote(repository, arguments, cwd=cwd)
+    finished = await runner.remote(repository, arguments, cwd=cwd, children=True)
     if not finished.ok:
         try:
             raise runner.failure(finished, "Failed to checkout revision", repository.url)
