@@ -18,7 +18,7 @@ import msgspec
 
 from tiphys.compare.tracking import Tracking
 from tiphys.handlers.watching import Watching
-from tiphys.health.assess import assess
+from tiphys.health.assessing import assess
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.connections import SERVICE_ACCOUNT, Connection, from_cluster, from_kubeconfig, in_cluster
 from tiphys.kube.errors import AlreadyExists, ConnectionSettingsError, Forbidden, NotFound
@@ -39,7 +39,8 @@ from tiphys.reconcile.stores import Store
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources.application import Application, decode
 from tiphys.resources.identity import GVK, AppKey, Manifest
-from tiphys.resources.project import AppProject, decode_project
+from tiphys.resources import project as projects_kind
+from tiphys.resources.project import AppProject
 from tiphys.settings.clusters import Cluster
 from tiphys.settings.params import Params
 from tiphys.settings.store import SettingsStore
@@ -134,7 +135,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
     await _read_settings(client, settings, namespace)
 
     apps: Store[Application] = Store(decode)
-    projects: Store[AppProject] = Store(decode_project)
+    projects: Store[AppProject] = Store(projects_kind.decode)
     git = GitStore(
         options.cache / "git",
         GitOptions(revision_cache_seconds=settings.snapshot.reconciliation_timeout or 180.0),

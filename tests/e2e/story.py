@@ -16,7 +16,7 @@ from tests.controlplane.kubectl import Kubectl
 CONTROL_NAMESPACE = "argocd"
 IN_CLUSTER = "https://kubernetes.default.svc"
 APPLICATIONS = "applications.argoproj.io"
-PATIENCE = 60.0
+PATIENCE = 30.0
 
 
 def config_map(name: str, data: Mapping[str, str] | None = None, **metadata: Any) -> str:
@@ -69,7 +69,9 @@ class Story:
 
     # The Application
 
-    def application(self, name: str = "", *, namespace: str = CONTROL_NAMESPACE, **spec: Any) -> dict[str, Any]:
+    def application(
+        self, name: str = "", *, namespace: str = CONTROL_NAMESPACE, **spec: Any
+    ) -> dict[str, Any]:
         """The manifest of an Application of this repository; keyword arguments replace spec fields.
 
         ``metadata`` and ``operation`` among them go where they belong.
@@ -114,9 +116,7 @@ class Story:
     def annotate(self, **annotations: str) -> None:
         """Annotate the Application; ``refresh="hard"`` and the like."""
         pairs = [f"argocd.argoproj.io/{key}={value}" for key, value in annotations.items()]
-        self.kubectl(
-            "annotate", APPLICATIONS, self.name, "-n", CONTROL_NAMESPACE, "--overwrite", *pairs
-        )
+        self.kubectl("annotate", APPLICATIONS, self.name, "-n", CONTROL_NAMESPACE, "--overwrite", *pairs)
 
     def refresh(self, kind: str = "normal") -> None:
         """Ask for a refresh and wait until it was made."""
@@ -125,7 +125,9 @@ class Story:
 
     def sync(self, **sync: Any) -> None:
         """Start a sync operation as ``kubectl patch`` users do."""
-        operation = {"operation": {"initiatedBy": {"username": "ada"}, "sync": {"syncStrategy": {"hook": {}}, **sync}}}
+        operation = {
+            "operation": {"initiatedBy": {"username": "ada"}, "sync": {"syncStrategy": {"hook": {}}, **sync}}
+        }
         self.kubectl(
             "patch",
             APPLICATIONS,
@@ -160,10 +162,12 @@ class Story:
         """Wait for Synced (at ``revision``) and the health."""
         return self.wait(
             f"Synced and {health} at {revision or 'any revision'}",
-            lambda app: sync_status(app) == "Synced"
-            and health_status(app) == health
-            and revision in ("", app["status"]["sync"].get("revision"))
-            and "operation" not in app,
+            lambda app: (
+                sync_status(app) == "Synced"
+                and health_status(app) == health
+                and revision in ("", app["status"]["sync"].get("revision"))
+                and "operation" not in app
+            ),
             name=name,
         )
 
@@ -171,7 +175,10 @@ class Story:
         """Wait until the last operation ended in ``phase``; its operationState."""
         app = self.wait(
             f"operation {phase}",
-            lambda app: "operation" not in app and operation_state(app).get("phase") in ("Succeeded", "Failed", "Error"),
+            lambda app: (
+                "operation" not in app
+                and operation_state(app).get("phase") in ("Succeeded", "Failed", "Error")
+            ),
             seconds=seconds,
         )
         state = operation_state(app)
@@ -194,7 +201,11 @@ class Story:
         return json.loads(text) if text.strip() else None
 
     def wait_object(
-        self, kind: str, name: str, condition: Callable[[dict[str, Any] | None], Any], seconds: float = PATIENCE
+        self,
+        kind: str,
+        name: str,
+        condition: Callable[[dict[str, Any] | None], Any],
+        seconds: float = PATIENCE,
     ) -> dict[str, Any] | None:
         """An object of the destination namespace as soon as ``condition`` holds for it."""
         deadline = time.monotonic() + seconds
@@ -209,10 +220,14 @@ class Story:
     def clean_up(self) -> None:
         """Remove what the story made, without waiting for cascades."""
         for namespace, name in self._apps:
-            text = self.kubectl("get", APPLICATIONS, name, "-n", namespace, "--ignore-not-found", "-o", "name")
+            text = self.kubectl(
+                "get", APPLICATIONS, name, "-n", namespace, "--ignore-not-found", "-o", "name"
+            )
             if text.strip():
                 patch = '{"metadata":{"finalizers":null},"operation":null}'
-                self.kubectl("patch", APPLICATIONS, name, "-n", namespace, "--type=merge", "-p", patch, check=False)
+                self.kubectl(
+                    "patch", APPLICATIONS, name, "-n", namespace, "--type=merge", "-p", patch, check=False
+                )
                 self.kubectl("delete", APPLICATIONS, name, "-n", namespace, "--wait=false", check=False)
         self.kubectl("delete", "namespace", self.namespace, "--wait=false", check=False)
 

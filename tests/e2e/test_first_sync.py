@@ -34,7 +34,9 @@ def test_kubectl_get_applications_shows_sync_and_health(story: Story) -> None:
 def test_without_automation_it_waits_out_of_sync_until_somebody_syncs(story: Story) -> None:
     revision = story.commit({"app/one.yaml": config_map("one")})
     story.create_application()
-    app = story.wait("compared", lambda app: app.get("status", {}).get("sync", {}).get("status") == "OutOfSync")
+    app = story.wait(
+        "compared", lambda app: app.get("status", {}).get("sync", {}).get("status") == "OutOfSync"
+    )
     assert app["status"]["health"]["status"] == "Missing"
     assert story.object("configmap", "one") is None
     story.sync()

@@ -78,7 +78,12 @@ def test_a_failed_presync_hook_stops_the_sync(story: Story) -> None:
 
 
 def test_a_hook_with_policy_hook_succeeded_is_deleted(story: Story) -> None:
-    story.commit({"app/before.yaml": job("before", "PreSync", policy="HookSucceeded"), "app/one.yaml": config_map("one")})
+    story.commit(
+        {
+            "app/before.yaml": job("before", "PreSync", policy="HookSucceeded"),
+            "app/one.yaml": config_map("one"),
+        }
+    )
     story.create_application()
     story.sync()
     story.wait_operation("Succeeded")

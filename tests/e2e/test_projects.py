@@ -32,7 +32,10 @@ def project(story: Story, **spec: Any) -> str:
     ("spec", "message"),
     [
         ({"sourceRepos": ["https://elsewhere.example/*"]}, "is not permitted in project"),
-        ({"destinations": [{"server": "*", "namespace": "other"}]}, "do not match any of the allowed destinations"),
+        (
+            {"destinations": [{"server": "*", "namespace": "other"}]},
+            "do not match any of the allowed destinations",
+        ),
     ],
     ids=["repository", "destination"],
 )
@@ -57,7 +60,10 @@ def test_a_denied_kind_fails_the_sync_and_names_it(story: Story) -> None:
     story.wait("compared", sync_status)
     story.sync()
     state = story.wait_operation("Failed")
-    assert results(state)["ConfigMap/one"]["message"] == f"resource :ConfigMap is not permitted in project {name}"
+    assert (
+        results(state)["ConfigMap/one"]["message"]
+        == f"resource :ConfigMap is not permitted in project {name}"
+    )
 
 
 def test_a_narrowed_project_is_noticed_without_restart(story: Story) -> None:

@@ -79,7 +79,9 @@ def test_a_helm_chart_with_parameters_and_value_files(story: Story) -> None:
         },
         syncPolicy=story.automated(),
     )
-    story.wait_object("configmap", "rel-config", lambda found: found and found["data"]["greeting"] == "from-parameter")
+    story.wait_object(
+        "configmap", "rel-config", lambda found: found and found["data"]["greeting"] == "from-parameter"
+    )
 
 
 def test_directory_options(story: Story) -> None:

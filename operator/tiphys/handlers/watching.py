@@ -7,7 +7,6 @@ events for its object, so nothing gets out of :func:`_guarded`; a watch whose ta
 """
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -37,7 +36,6 @@ class Triggers(Protocol):
 class SettingsSink(Protocol):
     """What takes in the objects of the settings."""
 
-    def is_relevant(self, manifest: Manifest) -> bool: ...
     def put(self, manifest: Manifest) -> None: ...
     def delete(self, key: ResourceKey) -> None: ...
 
@@ -109,7 +107,7 @@ class Watching:
         raise RuntimeError("the watch of our own kinds ended")
 
     def _register_applications(self, registry: kopf.OperatorRegistry) -> None:
-        @kopf.on.event(GROUP, VERSION, "applications", registry=registry)
+        @kopf.on.event(GROUP, VERSION, "applications", registry=registry, id="applications")
         @_guarded
         def on_application(event: Any, **_: Any) -> None:
             manifest = event["object"]
@@ -119,7 +117,7 @@ class Watching:
                 self._triggers.application_seen(manifest)
 
     def _register_projects(self, registry: kopf.OperatorRegistry) -> None:
-        @kopf.on.event(GROUP, VERSION, "appprojects", registry=registry)
+        @kopf.on.event(GROUP, VERSION, "appprojects", registry=registry, id="appprojects")
         @_guarded
         def on_project(event: Any, **_: Any) -> None:
             manifest = event["object"]
@@ -135,8 +133,6 @@ class Watching:
             @_guarded
             def on_settings(event: Any, kind: str = kind, **_: Any) -> None:
                 manifest = {**event["object"], "apiVersion": "v1", "kind": kind}
-                if not self._settings.is_relevant(manifest):
-                    return
                 if event["type"] == "DELETED":
                     namespace, name = _key(manifest)
                     self._settings.delete(ResourceKey("", kind, namespace, name))
@@ -152,7 +148,7 @@ def _key(manifest: Manifest) -> AppKey:
 def _guarded(handler: Callable[..., None]) -> Callable[..., Awaitable[None]]:
     """The handler, with whatever it raises logged and kept from Kopf."""
 
-    @functools.wraps(handler)
+    # Without functools.wraps: Kopf looks through it, sees a plain function, and never awaits.
     async def safe(**kwargs: Any) -> None:
         try:
             handler(**kwargs)

@@ -188,7 +188,7 @@ async def compare_now(
     """Compare with the live state as the cache has it at this moment."""
     app = situation.app
     try:
-        rules = rules_of(situation, server_side_diff=services.options.server_side_diff)
+        rules = rules_of(services, situation, server_side_diff=services.options.server_side_diff)
     except IgnoreRuleError as error:
         text = f"Failed to compare desired state to live state: {error}"
         found = [*found, (kinds.COMPARISON_ERROR, text)]
@@ -196,7 +196,7 @@ async def compare_now(
             situation,
             app=msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, ignore_differences=())),
         )
-        rules = rules_of(bare, server_side_diff=False)
+        rules = rules_of(services, bare, server_side_diff=False)
         desired = None
     return await services.comparer.compare(
         ComparisonInputs(

@@ -18,7 +18,7 @@ from tiphys.compare.verdicts import Verdict, compare, decide, dry_run_request
 from tiphys.health.aggregate import AppHealth, HealthItem, aggregate
 from tiphys.health.model import MISSING, Health
 from tiphys.kube.client import ClusterClient
-from tiphys.kube.errors import ApiError, ClusterUnreachable
+from tiphys.kube.errors import ApiError, ClusterUnreachable, NotFound
 from tiphys.live.cluster import ClusterCache
 from tiphys.live.records import LiveObject
 from tiphys.projects.permission import permits_kind, permits_live
@@ -31,6 +31,7 @@ from tiphys.resources.project import AppProject
 from tiphys.settings.clusters import Cluster
 
 DRY_RUNS_AT_ONCE = 8
+DRY_RUN_ATTEMPTS = 3
 SYNCED, OUT_OF_SYNC, UNKNOWN = "Synced", "OutOfSync", "Unknown"
 
 
@@ -102,12 +103,14 @@ class Comparer:
     def __init__(self) -> None:
         self._verdicts: dict[AppKey, dict[ResourceKey, tuple[tuple[str, ...], Verdict]]] = {}
         self._traits: dict[AppKey, dict[ResourceKey, tuple[LiveObject, Traits]]] = {}
+        self._answers: dict[AppKey, dict[ResourceKey, tuple[tuple[str, ...], Verdict]]] = {}
         self._dry_runs = asyncio.Semaphore(DRY_RUNS_AT_ONCE)
 
     def forget(self, key: AppKey) -> None:
         """Drop what is remembered of an application that is gone."""
         self._verdicts.pop(key, None)
         self._traits.pop(key, None)
+        self._answers.pop(key, None)
 
     async def compare(self, inputs: ComparisonInputs) -> Comparison:
         """Compare now; never raises for what a condition can say."""
@@ -186,7 +189,7 @@ class Comparer:
         known = self._verdicts.get(inputs.app.key, {}) if not inputs.no_cache else {}
         kept: dict[ResourceKey, tuple[tuple[str, ...], Verdict]] = {}
         verdicts: dict[ResourceKey, Verdict] = {}
-        open_pairs: list[tuple[ResourceKey, Target, LiveObject, tuple[str, ...]]] = []
+        open_pairs: list[tuple[Target, LiveObject, tuple[str, ...], str]] = []
         failures: list[str] = []
         for count, (key, target, live) in enumerate(candidates):
             if target is None or live is None:
@@ -204,45 +207,70 @@ class Comparer:
                 continue
             verdict = compare(target.manifest(), manifest, inputs.rules)
             if verdict.outcome == "undecided":
-                open_pairs.append((key, target, live, stamp))
+                open_pairs.append((target, live, stamp, verdict.doubt))
                 continue
             verdicts[key] = verdict
             kept[key] = (stamp, verdict)
             if count % 50 == 49:
                 await asyncio.sleep(0)
         answers = await asyncio.gather(
-            *(self._dry_run(inputs, key, target) for key, target, _, _ in open_pairs)
+            *(self._decided(inputs, target, live, doubt) for target, live, _, doubt in open_pairs)
         )
-        for (key, _, _, stamp), answer in zip(open_pairs, answers, strict=True):
+        for (target, _, stamp, _), answer in zip(open_pairs, answers, strict=True):
             if isinstance(answer, str):
                 failures.append(answer)
                 continue
-            verdicts[key] = answer
-            kept[key] = (stamp, answer)
+            verdicts[target.key] = answer
+            kept[target.key] = (stamp, answer)
         self._verdicts[inputs.app.key] = kept
         return verdicts, failures
 
-    async def _dry_run(self, inputs: ComparisonInputs, key: ResourceKey, target: Target) -> Verdict | str:
-        manifest = target.manifest()
+    async def _decided(
+        self, inputs: ComparisonInputs, target: Target, live: LiveObject, doubt: str
+    ) -> Verdict | str:
+        """The verdict on a doubtful pair: remembered, or by one dry run."""
+        known = self._answers.setdefault(inputs.app.key, {})
+        stamp = (target.digest, live.uid, inputs.rules.digest, doubt)
+        before = known.get(target.key)
+        if before is not None and before[0] == stamp and not inputs.no_cache:
+            return before[1]
         async with self._dry_runs:
-            try:
-                live = await inputs.cache.manifest(key, target.gvk)
-                if live is None:
-                    return Verdict("different", "the object is gone")
-                request = dry_run_request(manifest, live, inputs.rules)
-                answer = await inputs.client.patch(
-                    target.gvk,
-                    key.namespace,
-                    key.name,
-                    request.body,
-                    request.content_type,
-                    dry_run=True,
-                    field_manager=request.field_manager,
-                    force=request.force,
-                )
-            except (ApiError, ClusterUnreachable) as error:
-                return f"error running dry run for resource {key.kind}/{key.name}: {error}"
-        return decide(manifest, live, answer, inputs.rules)
+            verdict = await _by_dry_run(inputs, target)
+        if isinstance(verdict, Verdict) and doubt:
+            known[target.key] = (stamp, verdict)
+        return verdict
+
+
+async def _by_dry_run(inputs: ComparisonInputs, target: Target) -> Verdict | str:
+    """Ask the API server what an apply would do; a text is why that could not be found out."""
+    key, manifest = target.key, target.manifest()
+    name = f"{key.kind}/{key.name}"
+    try:
+        live = await inputs.cache.manifest(key, target.gvk)
+        for _ in range(DRY_RUN_ATTEMPTS):
+            if live is None:
+                return Verdict("different", "the object is gone")
+            request = dry_run_request(manifest, live, inputs.rules)
+            answer = await inputs.client.patch(
+                target.gvk,
+                key.namespace,
+                key.name,
+                request.body,
+                request.content_type,
+                dry_run=True,
+                field_manager=request.field_manager,
+                force=request.force,
+            )
+            verdict = decide(manifest, live, answer, inputs.rules)
+            if verdict.outcome != "undecided":
+                return verdict
+            # Read anew: it changed since, or the cache left fields out that are needed here.
+            live = await inputs.client.get(target.gvk, key.namespace, key.name)
+    except NotFound:
+        return Verdict("different", "the object is gone")
+    except (ApiError, ClusterUnreachable) as error:
+        return f"error running dry run for resource {name}: {error}"
+    return f"error running dry run for resource {name}: {verdict.reason}"
 
 
 def _kind_problems(

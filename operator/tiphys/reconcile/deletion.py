@@ -8,7 +8,7 @@ is taken off before its work is done, except where the destination no longer exi
 import msgspec
 
 from tiphys.compare.tracking import Tracking
-from tiphys.health.assess import assess
+from tiphys.health.assessing import assess
 from tiphys.health.model import Health
 from tiphys.kube.errors import KubeError
 from tiphys.projects.permission import permits_live

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from tiphys.compare.rules import Rules
 from tiphys.reconcile.autosync import SelfHealBackoff
 from tiphys.reconcile.clusters import ClusterPool
 from tiphys.reconcile.comparison import Comparer
@@ -44,6 +46,7 @@ class Memory:
         self.requested: dict[AppKey, Level] = {}
         self.looked_at: dict[AppKey, datetime] = {}
         self.first_error: dict[AppKey, datetime] = {}
+        self.rules: dict[AppKey, tuple[Any, Rules]] = {}  # compiled comparison rules and their inputs
         self.hold_until: dict[AppKey, datetime] = {}  # an operation between two waves
 
     def request(self, key: AppKey, level: Level) -> None:
@@ -56,6 +59,7 @@ class Memory:
         self.looked_at.pop(key, None)
         self.first_error.pop(key, None)
         self.hold_until.pop(key, None)
+        self.rules.pop(key, None)
 
 
 class Services(msgspec.Struct, frozen=True, eq=False):

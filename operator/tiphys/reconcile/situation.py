@@ -86,8 +86,8 @@ def situate(services: Services, app: Application) -> Situation | SpecProblems:
     )
 
 
-def rules_of(situation: Situation, *, server_side_diff: bool) -> Rules:
-    """Compiled comparison rules of the application.
+def rules_of(services: Services, situation: Situation, *, server_side_diff: bool) -> Rules:
+    """Compiled comparison rules of the application; compiled again only when an input changed.
 
     Raises:
         IgnoreRuleError: an ignore rule cannot be compiled; the message names it.
@@ -102,14 +102,39 @@ def rules_of(situation: Situation, *, server_side_diff: bool) -> Rules:
     elif "ServerSideDiff=true" in options:
         server_side_diff = True
     policy = app.spec.sync_policy
-    return build_rules(
-        app.spec.ignore_differences or (),
-        situation.settings.overrides,
-        situation.settings.compare_options,
-        server_side_diff=server_side_diff,
-        server_side_apply="ServerSideApply=true" in ((policy and policy.sync_options) or ()),
-        include_mutation_webhook="IncludeMutationWebhook=true" in options,
+    settings = situation.settings
+    inputs = (
+        app.spec.ignore_differences,
+        settings.overrides,
+        settings.compare_options,
+        server_side_diff,
+        "ServerSideApply=true" in (policy.sync_options if policy else ()),
+        "IncludeMutationWebhook=true" in options,
+        situation.tracking,
     )
+    known = services.memory.rules.get(app.key)
+    if known is not None and known[0] == inputs:
+        return known[1]
+    (
+        ignore_differences,
+        overrides,
+        compare_options,
+        server_side_diff,
+        server_side_apply,
+        webhooks,
+        tracking,
+    ) = inputs
+    rules = build_rules(
+        ignore_differences,
+        overrides,
+        compare_options,
+        server_side_diff=server_side_diff,
+        server_side_apply=server_side_apply,
+        include_mutation_webhook=webhooks,
+        tracking=tracking,
+    )
+    services.memory.rules[app.key] = (inputs, rules)
+    return rules
 
 
 __all__ = ["IgnoreRuleError", "Situation", "SpecProblems", "find_project", "rules_of", "situate"]

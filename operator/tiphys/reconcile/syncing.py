@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from tiphys.compare.respect import respect_ignored
-from tiphys.health.assess import assess
+from tiphys.health.assessing import assess
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.projects.permission import permits_destination, permits_kind
@@ -79,7 +79,7 @@ async def sync_inputs(
     policy = app.spec.sync_policy
     sync = state.operation.sync
     respect = sync is not None and "RespectIgnoreDifferences=true" in (sync.sync_options or ())
-    rules = rules_of(situation, server_side_diff=False) if respect else None
+    rules = rules_of(services, situation, server_side_diff=False) if respect else None
     pairs: list[SyncPair] = []
     for pair in comparison.pairs:
         target = pair.target.manifest() if pair.target else None

@@ -1,0 +1,296 @@
+"""Renders sources: from a request to the JSON of its objects, as seldom as possible.
+
+A request is planned from a few reads of the repository (tool, options, closure), the plan has a
+content key, and only a key never seen is rendered; whoever asks for it meanwhile gets the same
+answer. Planning itself is spared in two ways: the same request at the same revision keeps its key,
+and at a new revision the look-ups of the last planning are repeated: if all answers are equal, so
+is the key. So a commit costs each application it does not touch one look-up.
+
+Results are cached in memory within a bound of bytes. Failures are remembered and, after several,
+answered without trying (``sources.md`` 17.2). The room below (``render/``) knows the tools; this
+module knows caches, limits and whose turn it is.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+
+from tiphys.resources.source import (
+    ApplicationSource,
+    ApplicationSourceDirectory,
+    ApplicationSourceHelm,
+    ApplicationSourceKustomize,
+)
+from tiphys.settings.repositories import Repository
+from tiphys.sources.errors import DiskFull, SourceError
+from tiphys.sources.git.flights import Flights
+from tiphys.sources.git.store import GitStore
+from tiphys.sources.processes import Limits, is_disk_full
+from tiphys.sources.render.cache import Failures, RenderCache
+from tiphys.sources.render.charts import ChartOptions, ChartStore
+from tiphys.sources.render.detection import app_directory, source_type, with_overrides
+from tiphys.sources.render.directory import plan_directory
+from tiphys.sources.render.environment import build_environment
+from tiphys.sources.render.files import CommitFiles, Files, WorktreeFiles
+from tiphys.sources.render.helm import plan_helm
+from tiphys.sources.render.kustomize import plan_kustomize
+from tiphys.sources.render.request import Plan, RefSource, Rendered, RenderRequest, SourceType
+from tiphys.sources.render.tools import Tools
+
+__all__ = ["RefSource", "RenderOptions", "RenderRequest", "Rendered", "Renderer"]
+
+_REF = re.compile(r"^\$([A-Za-z0-9_-]+)(?:/|$)")
+
+
+class RenderOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes in bytes, times in seconds. ``root`` is a folder of the renderer's own, emptied at start."""
+
+    root: Path = Path(tempfile.gettempdir()) / f"tiphys-renders-{os.getuid()}"
+    helm: str = "helm"
+    kustomize: str = "kustomize"
+    limits: Limits = Limits()
+    cache_bytes: int = 64 << 20
+    known_requests: int = 20_000
+    parallelism: int = 0
+    """Helm and Kustomize at a time; 0: two, or as many as there are processors."""
+    max_directory_size: int = 10 * 1000 * 1000
+    """``--max-combined-directory-manifests-size``; 0: unlimited."""
+    pause_after_failures: int = 3
+    pause_seconds: float = 3600.0
+    pause_requests: int = 0
+    charts: ChartOptions = ChartOptions()
+
+
+class _Known(msgspec.Struct):
+    """The last planning of a request: at which revisions, with which answer, from which look-ups."""
+
+    revisions: tuple[str, ...]
+    key: str
+    traces: tuple[tuple[Mapping[str, str], Mapping[str, str]], ...] | None
+    """Look-ups and links of the source's and each ref's files; ``None``: the key holds for these
+    revisions only."""
+
+
+class Renderer:
+    """All renders of a process. Call :meth:`close` at the end."""
+
+    def __init__(self, git: GitStore, options: RenderOptions | None = None) -> None:
+        self._git = git
+        self._options = options or RenderOptions()
+        limits = self._options.limits
+        self._tools = Tools(self._options.helm, self._options.kustomize, limits, self._options.root / "runs")
+        self.charts = ChartStore(self._options.root / "charts", self._tools, self._options.charts)
+        self.cache = RenderCache(self._options.cache_bytes)
+        self._known: OrderedDict[Hashable, _Known] = OrderedDict()
+        self._failures = Failures(
+            self._options.pause_after_failures,
+            self._options.pause_seconds,
+            self._options.pause_requests,
+        )
+        self._flights: Flights[Rendered] = Flights()
+        self._turns = asyncio.Semaphore(self._options.parallelism or max(2, os.cpu_count() or 2))
+        self.renders = 0
+        """Renders so far; cached answers do not count."""
+        shutil.rmtree(self._options.root, ignore_errors=True)
+
+    async def close(self) -> None:
+        """Ends running renders and removes the folder."""
+        await self._flights.close()
+        await self.charts.close()
+        await asyncio.to_thread(shutil.rmtree, self._options.root, ignore_errors=True)
+
+    async def render(self, request: RenderRequest) -> Rendered:
+        """The objects of one source.
+
+        Equal content is rendered once. A source with neither path nor chart (a mere ``$ref``) has no
+        objects. Raises SourceError.
+        """
+        source = request.source
+        if source.repo_url.startswith("oci://"):
+            raise SourceError(
+                "Unimplemented", "OCI sources are not supported yet: use Git or a chart repository"
+            )
+        if not source.path and not source.chart:
+            return Rendered((), "", request.revision, "")
+        refs = {name: request.refs[name] for name in _refs_used(source) if name in request.refs}
+        identity = _identity(request, refs)
+        revisions = (request.revision, *(ref.revision for ref in refs.values()))
+        async with AsyncExitStack() as stack:
+            known = self._known.get(identity)
+            if not request.no_cache and known is not None and known.revisions == revisions:
+                found = self._cached(known.key, request)
+                if found is not None:
+                    self._known.move_to_end(identity)
+                    return found
+            roots = await self._open(request, refs, stack)
+            if not request.no_cache and known is not None and await _unchanged(known, roots):
+                known.revisions = revisions
+                found = self._cached(known.key, request)
+                if found is not None:
+                    return found
+            return await self._render(request, roots, identity, revisions)
+
+    async def content_key(self, request: RenderRequest) -> str:
+        """The content key of a request; nothing is rendered. Raises SourceError."""
+        refs = {name: request.refs[name] for name in _refs_used(request.source) if name in request.refs}
+        async with AsyncExitStack() as stack:
+            plan, _ = await self._plan(request, await self._open(request, refs, stack))
+            return plan.key()
+
+    def _cached(self, key: str, request: RenderRequest) -> Rendered | None:
+        found = self.cache.get(key)
+        if found is None or found.revision == request.revision:
+            return found
+        return msgspec.structs.replace(found, revision=request.revision)
+
+    async def _render(
+        self,
+        request: RenderRequest,
+        roots: Mapping[str, Files],
+        identity: Hashable,
+        revisions: tuple[str, ...],
+    ) -> Rendered:
+        failure = (identity, revisions)
+        now = asyncio.get_running_loop().time()
+        if not request.no_cache:
+            self._failures.check(failure, now)
+        try:
+            plan, uses_revision = await self._plan(request, roots)
+            key = plan.key()
+            traces: list[tuple[Mapping[str, str], Mapping[str, str]]] = []
+            for files in roots.values():
+                if isinstance(files, CommitFiles):
+                    traces.append((files.trace, files.links))
+            sure = len(traces) == len(roots) and not uses_revision
+            self._remember(identity, _Known(revisions, key, tuple(traces) if sure else None))
+            found = None if request.no_cache else self._cached(key, request)
+            if found is None:
+                found = await self._flights.share(key, lambda: self._execute(plan, key, request.revision))
+                found = msgspec.structs.replace(found, revision=request.revision)
+        except DiskFull:
+            raise
+        except SourceError as error:
+            self._failures.note(failure, error, now)
+            raise
+        except OSError as error:
+            if is_disk_full(error):
+                raise DiskFull(
+                    "Internal", "no space left on device: free space under the cache folder"
+                ) from None
+            raise SourceError("Internal", f"cannot read the source: {error.strerror}") from None
+        self._failures.forget(failure)
+        return found
+
+    def _remember(self, identity: Hashable, known: _Known) -> None:
+        self._known[identity] = known
+        self._known.move_to_end(identity)
+        if len(self._known) > self._options.known_requests:
+            self._known.popitem(last=False)
+
+    async def _execute(self, plan: Plan, key: str, revision: str) -> Rendered:
+        if plan.source_type == "Directory":
+            output = await plan.run()
+        else:
+            async with self._turns:
+                output = await plan.run()
+        self.renders += 1
+        rendered = Rendered(output.manifests, plan.source_type, revision, key, output.commands)
+        self.cache.put(key, rendered)
+        return rendered
+
+    async def _open(
+        self, request: RenderRequest, refs: Mapping[str, RefSource], stack: AsyncExitStack
+    ) -> dict[str, Files]:
+        """Files of the source (under ``""``) and of the refs it uses."""
+        roots: dict[str, Files] = {}
+        if request.source.chart:
+            roots[""] = await self.charts.files(request)
+        else:
+            roots[""] = await self._commit(request.repository, request.revision, stack)
+        for name, ref in refs.items():
+            roots[name] = await self._commit(ref.repository, ref.revision, stack)
+        return roots
+
+    async def _commit(self, repository: Repository, revision: str, stack: AsyncExitStack) -> Files:
+        if await self._git.worktree_reason(repository, revision):
+            path = await stack.enter_async_context(self._git.materialize(repository, revision, ("",)))
+            whole = await self._git.root_tree(repository, revision)
+            return WorktreeFiles(path, whole, self._git, repository, revision)
+        return await CommitFiles(self._git, repository, revision).open()
+
+    async def _plan(self, request: RenderRequest, roots: Mapping[str, Files]) -> tuple[Plan, bool]:
+        """The plan, and whether its key depends on the revision itself."""
+        files = roots[""]
+        directory = await app_directory(files, "" if request.source.chart else request.source.path)
+        children = await files.children(directory)
+        source = await with_overrides(files, directory, children, request.source, request.app_name)
+        settings = request.settings
+        found: SourceType = source_type(source, children, settings.enabled_tools)
+        if source.chart and found == "Directory":
+            found = "Helm"
+        environment = build_environment(request)
+        if found == "Helm":
+            helm = source.helm or ApplicationSourceHelm()
+            plan = await plan_helm(self._tools, roots, directory, children, request, helm, environment)
+        elif found == "Kustomize":
+            kustomize = source.kustomize or ApplicationSourceKustomize()
+            plan = await plan_kustomize(
+                self._tools, files, directory, children, request, kustomize, environment
+            )
+        elif found == "Directory":
+            plan = await plan_directory(
+                files,
+                directory,
+                children,
+                source.directory or ApplicationSourceDirectory(),
+                max_size=self._options.max_directory_size,
+                jsonnet="jsonnet" in settings.enabled_tools,
+            )
+        else:
+            raise SourceError(
+                "Unimplemented",
+                "config management plugins are not supported yet: use Helm, Kustomize or a directory",
+            )
+        return plan, plan.uses_revision or environment.used_revision
+
+
+async def _unchanged(known: _Known, roots: Mapping[str, Files]) -> bool:
+    """Whether planning again would find what it found last time."""
+    if known.traces is None or len(known.traces) != len(roots):
+        return False
+    for files, (trace, links) in zip(roots.values(), known.traces, strict=True):
+        if not isinstance(files, CommitFiles) or files.links != links or not await files.still(trace):
+            return False
+    return True
+
+
+def _refs_used(source: ApplicationSource) -> list[str]:
+    """Names that value files and file parameters mention as ``$name``."""
+    if source.helm is None:
+        return []
+    given = (*source.helm.value_files, *(each.path for each in source.helm.file_parameters))
+    return list(dict.fromkeys(match.group(1) for each in given if (match := _REF.match(each))))
+
+
+def _identity(request: RenderRequest, refs: Mapping[str, RefSource]) -> Hashable:
+    """What a planning depends on besides the files and the revisions."""
+    return (
+        request.repository.url,
+        request.repository.credential_digest,
+        msgspec.json.encode(request.source),
+        request.app_name,
+        request.project,
+        request.destination_namespace,
+        request.kube_version,
+        request.api_versions,
+        request.settings,
+        tuple((name, ref.repository.url) for name, ref in refs.items()),
+    )
