@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.gitservers import Authority, GitRepo, SshGitServer
+from tiphys.settings.repositories import Repository
 from tiphys.sources.git import GitOptions, GitStore
 
 MakeStore = Callable[..., GitStore]
@@ -45,3 +46,13 @@ def authority() -> Authority:
 def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshGitServer]:
     with SshGitServer(tmp_path_factory.mktemp("sshd")) as server:
         yield server
+
+
+def mirrors(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "store" / "mirrors").iterdir())
+
+
+async def content(store: GitStore, repository: Repository, sha: str, path: str = "a") -> bytes:
+    entry = await store.entry(repository, sha, path)
+    assert entry is not None
+    return (await store.blobs(repository, sha, [entry.oid]))[0]
