@@ -9,7 +9,8 @@ another kind.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, Protocol
 
 import msgspec
@@ -27,6 +28,9 @@ SLICE = 50
 
 SHORT_WATCH_SECONDS = 2.0
 """A watch that ends sooner, without an event, is a failure: the server is not well."""
+
+PATIENCE = 3
+"""Refusals of a watch in a row before a kind that was listed counts as unreadable."""
 
 State = Literal["new", "listing", "watching", "waiting", "missing", "denied"]
 
@@ -89,6 +93,7 @@ class Follower:
         self.listed = False
         self.lists = 0
         self.events = 0
+        self._refusals = 0
         self._client = client
         self._reader = reader
         self._sink = sink
@@ -109,7 +114,6 @@ class Follower:
                 await self._watch()
             except Gone:
                 self.version = ""
-                # At once the first time; a server that says so again and again is given pauses.
                 await self._pause("waiting")
             except NotFound as error:
                 # The kind went away (its CRD was deleted). Discovery will end this follower.
@@ -128,7 +132,11 @@ class Follower:
                 self._fail(error, "waiting")
                 await self._pause("waiting", error.retry_after or 0.0)
             except ClusterUnreachable as error:
-                if not self.listed:
+                # The cluster is away: wait with the others. But if it answers and only this list
+                # breaks, again and again, nobody shall wait for this kind.
+                self._refusals += 1
+                if not self.listed and self._refusals >= PATIENCE:
+                    self.problem = error.why
                     self.settled = True
                 self._move("waiting")
                 await self._outage.wait(str(error))
@@ -166,34 +174,34 @@ class Follower:
         self.version = version
         self.listed = True
         self.problem = ""
+        self._refusals = 0
         self._move("watching", settled=True)
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
         started, events = clock(), self.events
         self._move("watching")
-        async with self._client.watch(
+        stream = self._client.watch(
             self.resource,
             self.namespace,
             self.version,
             metadata_only=self._reader.metadata_only,
             seconds=self._times.watch,
             idle_seconds=self._times.idle,
-        ) as batches:
-            async for lines in batches:
-                for index, line in enumerate(lines):
-                    self._take(line)
-                    if index % SLICE == SLICE - 1:
-                        await asyncio.sleep(0)
-                self._backoff.reset()
-                if self.problem:
-                    self.problem = ""
-                    self._move("watching")
-                await asyncio.sleep(0)
+        )
+        async with stream as batches:
+            with self._well_if_it_lasts():
+                async for lines in batches:
+                    for index, line in enumerate(lines):
+                        self._take(line)
+                        if index % SLICE == SLICE - 1:
+                            await asyncio.sleep(0)
+                    self._well()
+                    await asyncio.sleep(0)
         if events == self.events and clock() - started < SHORT_WATCH_SECONDS:
             await self._pause("waiting")
         else:
-            self._backoff.reset()
+            self._well()
 
     def _take(self, line: bytes) -> None:
         event = self._reader.event(line)
@@ -208,8 +216,28 @@ class Follower:
             self.version = meta.resource_version
 
     def _fail(self, error: ApiError, state: State) -> None:
-        self.problem = error.message
+        self._refusals += 1
+        # With a list in hand and a version to go on from, one refused watch is no trouble yet.
+        if not self.version or self._refusals >= PATIENCE:
+            self.problem = error.message
         self._move(state, settled=True)
+
+    def _well(self) -> None:
+        """The stream works: forget its troubles."""
+        self._backoff.reset()
+        self._refusals = 0
+        if self.problem:
+            self.problem = ""
+            self._move("watching")
+
+    @contextmanager
+    def _well_if_it_lasts(self) -> Iterator[None]:
+        """A stream may be silent for a minute and yet be well."""
+        timer = asyncio.get_running_loop().call_later(SHORT_WATCH_SECONDS, self._well)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     async def _pause(self, state: State, at_least: float = 0.0) -> None:
         if self.state != state:

@@ -1,0 +1,200 @@
+"""What is kept of an object, and what is not."""
+
+import sys
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from tests.live.conftest import assess, config_map
+from tiphys.compare.tracking import Tracking
+from tiphys.kube.discovery import ApiResource
+from tiphys.live.reading import KindReader, Reading, strip_managed_fields
+from tiphys.live.records import LiveObject, Owner
+from tiphys.resources.identity import Manifest
+
+CONFIG_MAPS = ApiResource("", "v1", "ConfigMap", "configmaps", True)
+READING = Reading(Tracking(), assess)
+
+
+def kind(group: str, name: str, plural: str) -> ApiResource:
+    return ApiResource(group, "v1", name, plural, True)
+
+
+def served(manifest: Manifest, **metadata: Any) -> Manifest:
+    stamp = {"uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z", **metadata}
+    return {**manifest, "metadata": {**manifest["metadata"], **stamp}}
+
+
+def record(resource: ApiResource, manifest: Manifest) -> LiveObject:
+    line = orjson.dumps({"type": "ADDED", "object": manifest})
+    reader = KindReader(resource, READING)
+    return reader.event_record(reader.event(line), line)
+
+
+def test_unmanaged_object_keeps_names_only() -> None:
+    kept = record(CONFIG_MAPS, served(config_map("n", "a", x="y" * 10_000)))
+    assert kept.body is None
+    assert (kept.key.name, kept.uid, kept.resource_version) == ("a", "u", "7")
+    assert kept.is_root
+    assert kept.app_instance == ""
+
+
+def test_managed_object_keeps_its_body() -> None:
+    kept = record(CONFIG_MAPS, served(config_map("n", "a", "app", x="y")))
+    assert kept.app_instance == "app"
+    assert kept.tracking_id == "app:/ConfigMap:n/a"
+    manifest = kept.manifest()
+    assert manifest is not None
+    assert (manifest["kind"], manifest["apiVersion"], manifest["data"]) == ("ConfigMap", "v1", {"x": "y"})
+
+
+def test_items_of_a_page_become_the_same_records_as_events() -> None:
+    objects = [served(config_map("n", f"o{i}", "app" if i % 2 else ""), uid=f"u{i}") for i in range(5)]
+    bare = [
+        {name: part for name, part in each.items() if name not in ("kind", "apiVersion")} for each in objects
+    ]
+    body = orjson.dumps({"metadata": {"resourceVersion": "9"}, "items": bare})
+    reader = KindReader(CONFIG_MAPS, READING)
+    page = reader.page(body)
+    assert page.metadata.resource_version == "9"
+    records = reader.page_records(page, body, lambda meta: meta.name == "o4")
+    made = [*records.slice(0, 2), *records.slice(2, 50)]
+    for one, manifest in zip(made, objects[:4], strict=True):
+        expected = record(CONFIG_MAPS, manifest)
+        assert one.manifest() == expected.manifest()
+        assert one == msgspec.structs.replace(expected, details=one.details)
+
+
+def test_child_with_a_copied_tracking_id_is_no_root() -> None:
+    # health-and-resources.md 6.1: the name is read only without owner references
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "uid": "o"}
+    kept = record(CONFIG_MAPS, served(config_map("n", "a", "app"), ownerReferences=[owner]))
+    assert kept.app_instance == ""
+    assert kept.owners == (Owner("apps", "ReplicaSet", "rs", "o"),)
+    assert kept.body is None
+
+
+@pytest.mark.parametrize(
+    ("resource", "manifest", "owner"),
+    [
+        pytest.param(
+            kind("", "Endpoints", "endpoints"),
+            {"metadata": {"name": "svc", "namespace": "n"}},
+            Owner("", "Service", "svc"),
+            id="6.6-endpoints",
+        ),
+        pytest.param(
+            kind("operators.coreos.com", "ClusterServiceVersion", "csvs"),
+            {"metadata": {"name": "c", "namespace": "n", "annotations": {"olm.operatorGroup": "g"}}},
+            Owner("operators.coreos.com", "OperatorGroup", "g"),
+            id="6.6-csv",
+        ),
+        pytest.param(
+            kind("", "Secret", "secrets"),
+            {
+                "type": "kubernetes.io/service-account-token",
+                "metadata": {
+                    "name": "t",
+                    "namespace": "n",
+                    "annotations": {
+                        "kubernetes.io/service-account.name": "sa",
+                        "kubernetes.io/service-account.uid": "su",
+                    },
+                },
+            },
+            Owner("", "ServiceAccount", "sa", "su"),
+            id="6.6-token-secret",
+        ),
+    ],
+)
+def test_parents_are_inferred(resource: ApiResource, manifest: Manifest, owner: Owner) -> None:
+    kept = record(resource, served(manifest))
+    assert kept.owners == (owner,)
+    assert not kept.is_root
+
+
+def test_token_secret_needs_name_and_uid() -> None:
+    manifest = {
+        "type": "kubernetes.io/service-account-token",
+        "metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "sa"}},
+    }
+    assert record(kind("", "Secret", "secrets"), served(manifest)).is_root
+
+
+def test_managed_fields_are_reduced_to_what_proofs_need() -> None:
+    whole = {
+        "metadata": {
+            "name": "a",
+            "managedFields": [
+                {
+                    "manager": "argocd-controller",
+                    "operation": "Apply",
+                    "time": "t",
+                    "fieldsV1": {"f:spec": {}},
+                },
+                {
+                    "manager": "kcm",
+                    "operation": "Update",
+                    "subresource": "status",
+                    "fieldsV1": {"f:status": {}},
+                },
+                {"manager": "hpa", "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {}}},
+            ],
+        }
+    }
+    original = orjson.dumps(whole)
+    copy = dict(whole)
+    strip_managed_fields(copy)
+    assert copy["metadata"]["managedFields"] == [
+        {"manager": "argocd-controller", "operation": "Apply", "fieldsV1": {"f:spec": {}}},
+        {"manager": "kcm", "operation": "Update", "subresource": "status"},
+        {"manager": "hpa", "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {}}},
+    ]
+    assert orjson.dumps(whole) == original
+
+
+def test_crds_keep_their_body_compressed_and_say_what_they_serve() -> None:
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.x"},
+        "spec": {
+            "group": "x",
+            "names": {"kind": "Thing"},
+            "versions": [{"name": "v1", "served": True}, {"name": "v0", "served": False}],
+            "filler": "z" * 50_000,
+        },
+        "status": {"conditions": [{"type": "Established", "status": "True"}]},
+    }
+    kept = record(kind("apiextensions.k8s.io", "CustomResourceDefinition", "crds"), served(crd))
+    assert kept.details.established
+    assert [str(gvk.version) for gvk in kept.details.serves] == ["v1"]
+    assert len(kept.details.body) < 2_000
+    assert kept.manifest() == served(crd)
+
+
+def test_marks_are_read_from_annotations() -> None:
+    manifest = config_map("n", "a", "app")
+    manifest["metadata"]["annotations"] |= {
+        "argocd.argoproj.io/sync-wave": "-3",
+        "argocd.argoproj.io/hook": "PreSync",
+        "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+        "argocd.argoproj.io/ignore-healthcheck": "true",
+    }
+    kept = record(CONFIG_MAPS, served(manifest))
+    assert (kept.sync_wave, kept.is_hook, kept.ignore_extraneous, kept.ignore_health) == (
+        -3,
+        True,
+        True,
+        True,
+    )
+
+
+def test_a_record_of_an_unmanaged_object_is_small() -> None:
+    kept = record(
+        CONFIG_MAPS, served(config_map("namespace", "some-config-map-1234", x="y" * 1000), uid="0" * 36)
+    )
+    own = [kept, kept.key, kept.key.name, kept.uid, kept.resource_version, kept.created_at]
+    assert sum(sys.getsizeof(part) for part in own) < 500
