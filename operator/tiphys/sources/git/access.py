@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import msgspec
 
 from tiphys.settings.repositories import Repository
+from tiphys.sources.errors import SourceError
 
 # sources.md 14.5
 _SSH = re.compile(r"^(ssh://)?([^/:]*?)@[^@]+$")
@@ -98,3 +99,18 @@ def mirror_key(repository: Repository) -> str:
         str(repository.depth),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+def clean_path(path: str) -> str:
+    """``./a//b/`` → ``a/b``. Raises SourceError for paths that leave the root."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not parts:
+                raise SourceError("InvalidArgument", f"{path}: app path outside root")
+            parts.pop()
+            continue
+        parts.append(part)
+    return "/".join(parts)

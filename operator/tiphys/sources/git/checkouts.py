@@ -36,7 +36,7 @@ class _Checkout:
 
 
 class Checkouts:
-    """All checkouts of one store. :meth:`prepare` before the first use."""
+    """All checkouts of one store. Its directories exist."""
 
     def __init__(self, directory: Path, scratch: Path, options: GitOptions) -> None:
         self._directory = directory
@@ -45,11 +45,6 @@ class Checkouts:
         self._known: dict[str, _Checkout] = {}
         self._flights: Flights[_Checkout] = Flights()
         self._wanted: Counter[str] = Counter()
-
-    def prepare(self) -> None:
-        """Raises OSError."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @staticmethod
     def key(parts: Iterable[str]) -> str:

@@ -100,12 +100,15 @@ class GitRunner:
         self._config = self.home / "gitconfig"
 
     def prepare(self) -> None:
-        """Write the home directory. Raises OSError."""
-        for directory in (self.home, self.scratch):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._askpass.write_text(ASKPASS)
-        self._askpass.chmod(0o700)
-        self._config.write_text(_CONFIG + (_BUILTIN_CONFIG if self.options.builtin_config else ""))
+        """Write what commands find in their home directory. Raises SourceError and DiskFull."""
+        try:
+            self._askpass.write_text(ASKPASS)
+            self._askpass.chmod(0o700)
+            self._config.write_text(_CONFIG + (_BUILTIN_CONFIG if self.options.builtin_config else ""))
+        except OSError as error:
+            if is_disk_full(error):
+                raise disk_full("cannot prepare the repository cache") from error
+            raise SourceError("Internal", f"cannot prepare git's home: {error.strerror}") from error
 
     @property
     def env(self) -> dict[str, str]:

@@ -7,9 +7,6 @@ long-lived reader. The store owns its directory alone. All of it is a cache: mir
 and may be deleted at any moment, checkouts are made anew by each process.
 """
 
-import asyncio
-import fcntl
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,15 +15,15 @@ from typing import TypeVar
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import DiskFull, RevisionNotFound, SourceError
-from tiphys.sources.git.access import Trust, clean_url, mirror_key
-from tiphys.sources.git.checkouts import Checkouts, remove_all
+from tiphys.sources.git.access import Trust, clean_path, clean_url, mirror_key
+from tiphys.sources.git.checkouts import Checkouts
+from tiphys.sources.git.directory import OwnedDirectory
 from tiphys.sources.git.history import RevisionMetadata, read_changed_paths, read_metadata
 from tiphys.sources.git.links import check_links
 from tiphys.sources.git.listing import Listings
 from tiphys.sources.git.mirror import Mirror
 from tiphys.sources.git.objects import CorruptMirror, TreeEntry
 from tiphys.sources.git.options import GitOptions, GitRequest
-from tiphys.sources.git.process import disk_full, is_disk_full
 from tiphys.sources.git.refs import Listing, is_commit, is_short_commit
 from tiphys.sources.git.runner import GitRunner
 from tiphys.sources.git.trees import TreeCache, Trees
@@ -61,8 +58,7 @@ class GitStore:
         self._runner = GitRunner(root, self._options)
         self._cache = TreeCache(self._options.tree_cache_entries)
         self._held: dict[str, _Held] = {}
-        self._lock_file: int | None = None
-        self._cleaning: asyncio.Task[None] | None = None
+        self._home = OwnedDirectory(root)
         self.checkouts = Checkouts(root / "checkouts", root / "tmp", self._options)
         self._listings = Listings(self._runner, self._options, self._report)
         self.requests = {"ls-remote": 0, "fetch": 0}
@@ -136,7 +132,7 @@ class GitStore:
     async def entry(self, repository: Repository, sha: str, path: str) -> TreeEntry | None:
         """The entry at ``path``, ``None`` if there is none. Symbolic links are not followed, neither
         at the end nor on the way."""
-        clean = _clean_path(path)
+        clean = clean_path(path)
         return await self._read(repository, sha, lambda held, full: held.trees.entry(full, clean))
 
     async def entries_at(
@@ -144,7 +140,7 @@ class GitStore:
     ) -> list[TreeEntry | None]:
         """:meth:`entry` of many paths in one go, in the order asked: directories are read together,
         level by level."""
-        clean = [_clean_path(path) for path in paths]
+        clean = [clean_path(path) for path in paths]
         return await self._read(repository, sha, lambda held, full: held.trees.entries_at(full, clean))
 
     async def entries(
@@ -152,7 +148,7 @@ class GitStore:
     ) -> Mapping[str, TreeEntry]:
         """Full path → entry of what a directory holds, in git's order within each directory; empty
         if ``path`` is no directory."""
-        clean = _clean_path(path)
+        clean = clean_path(path)
 
         async def read(held: _Held, full: str) -> Mapping[str, TreeEntry]:
             top = await held.trees.entry(full, clean)
@@ -226,7 +222,7 @@ class GitStore:
         checked first. Never write into it: copy.
         """
         await self.check_links(repository, sha)
-        wanted = sorted({_clean_path(path) for path in paths})
+        wanted = sorted({clean_path(path) for path in paths})
         reason = await self.worktree_reason(repository, sha)
         if reason:
             key = self.checkouts.key(
@@ -305,17 +301,12 @@ class GitStore:
 
     async def close(self) -> None:
         """End readers and running commands; what is on disk stays for the next process."""
-        if self._cleaning is not None:
-            await asyncio.wait([self._cleaning])
-            self._cleaning = None
         await self._listings.close()
         await self.checkouts.close()
         for held in self._held.values():
             await held.mirror.close()
         self._held.clear()
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        await self._home.release()
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -379,52 +370,15 @@ class GitStore:
                 ) from error
 
     def _prepare(self) -> None:
-        if self._lock_file is not None:
-            return
-        lock: int | None = None
-        try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._root.chmod(0o700)
-            lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            (self._root / "mirrors").mkdir(exist_ok=True)
-            # checkouts are not synced to disk: after a crash of the machine they could be incomplete
-            for name in ("checkouts", "tmp"):
-                if (self._root / name).exists():
-                    (self._root / name).rename(self._root / f"gone-{name}-{os.getpid()}-{time.time_ns()}")
-            self._runner.prepare()
-            self.checkouts.prepare()
-        except OSError as error:
-            if lock is not None:
-                os.close(lock)
-            if isinstance(error, BlockingIOError):
-                text = "another process uses this repository cache: give each its own directory"
-                raise SourceError("Internal", text) from error
-            if is_disk_full(error):
-                raise disk_full("cannot prepare the repository cache") from error
-            raise SourceError("Internal", f"cannot prepare the repository cache: {error.strerror}") from error
-        self._lock_file = lock
-        # may be gigabytes: not on the event loop; the task is ours until close()
-        gone = list(self._root.glob("gone-*"))
-        if gone:
-            self._cleaning = asyncio.get_running_loop().create_task(asyncio.to_thread(remove_all, gone))
+        if not self._home.is_owned:
+            self._home.own()
+            try:
+                self._runner.prepare()
+            except SourceError:
+                self._home.disown()
+                raise
 
     def _report(self, request: GitRequest) -> None:
         self.requests[request.kind] += 1
         if self._options.on_request is not None:
             self._options.on_request(request)
-
-
-def _clean_path(path: str) -> str:
-    """``./a//b/`` → ``a/b``. Raises SourceError for paths that leave the root."""
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part in ("", "."):
-            continue
-        if part == "..":
-            if not parts:
-                raise SourceError("InvalidArgument", f"{path}: app path outside root")
-            parts.pop()
-            continue
-        parts.append(part)
-    return "/".join(parts)
