@@ -1,0 +1,140 @@
+"""A directory of plain manifests: YAML and JSON files straight from the repository's objects.
+
+``sources.md`` 4. No checkout, no process: a listing chooses the files, one batch reads them.
+The key is the chosen files' names and contents and the options that choose them; nothing of the
+application or the cluster is in it, so applications that share a directory share the render.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from tiphys.resources.identity import Manifest
+from tiphys.resources.source import ApplicationSourceDirectory
+from tiphys.sources.errors import SourceError
+from tiphys.sources.render.files import Child, Entry, Files, OutsideRoot
+from tiphys.sources.render.globs import plain_glob
+from tiphys.sources.render.objects import IN_THREAD, dump
+from tiphys.sources.render.request import Output, Plan
+from tiphys.sources.yamlgo import YamlError, iterate_documents, load_json
+
+_MANIFEST = re.compile(r".*\.(yaml|yml|json|jsonnet)", re.DOTALL)
+_SKIP_MARK = b"+argocd:skip-file-rendering"
+
+
+class ChosenFile(msgspec.Struct, frozen=True):
+    """``name`` is relative to the application's directory."""
+
+    name: str
+    entry: Entry
+
+
+async def plan_directory(
+    files: Files,
+    directory: Entry,
+    children: Mapping[str, Child],
+    options: ApplicationSourceDirectory,
+    *,
+    max_size: int,
+    jsonnet: bool,
+) -> Plan:
+    """``max_size``: bytes of all files together, 0: unlimited; ``jsonnet``: whether that tool is
+    enabled. Raises SourceError."""
+    chosen = await _chosen(files, directory, children, options)
+    if not jsonnet:
+        chosen = [each for each in chosen if not each.name.endswith(".jsonnet")]
+
+    async def run() -> Output:
+        contents = await files.read([each.entry for each in chosen], max_size or 1 << 60)
+
+        def work() -> tuple[bytes, ...]:
+            objects: list[Manifest] = []
+            for each, text in zip(chosen, contents, strict=True):
+                if _SKIP_MARK not in text:
+                    objects.extend(_objects(each.name, text))
+            return dump(objects)
+
+        large = sum(map(len, contents)) > IN_THREAD
+        return Output(await asyncio.to_thread(work) if large else work())
+
+    parts = [str(max_size), str(jsonnet)]
+    for each in chosen:
+        parts += (each.name, each.entry.oid)
+    return Plan("Directory", tuple(parts), run)
+
+
+async def _chosen(
+    files: Files,
+    directory: Entry,
+    children: Mapping[str, Child],
+    options: ApplicationSourceDirectory,
+) -> list[ChosenFile]:
+    skip = len(directory.path) + 1 if directory.path else 0
+    candidates = await files.below(directory) if options.recurse else children.values()
+    include = plain_glob(options.include) if options.include else None
+    exclude = plain_glob(options.exclude) if options.exclude else None
+    chosen: list[ChosenFile] = []
+    for child in candidates:
+        name = child.path[skip:]
+        if not options.disable_extension_filter and not _MANIFEST.fullmatch(name):
+            continue
+        # A link that leads out is an error even where the globs would refuse it.
+        entry = await _target(files, child, name) if child.is_link else child.entry
+        if entry is None or entry.is_directory:
+            continue
+        if exclude is not None and exclude.fullmatch(name):
+            continue
+        if options.include and (include is None or not include.fullmatch(name)):
+            continue
+        chosen.append(ChosenFile(name, entry))
+    return chosen
+
+
+async def _target(files: Files, child: Child, name: str) -> Entry | None:
+    try:
+        found = await files.find(child.path)
+    except OutsideRoot:
+        raise SourceError(
+            "Unknown",
+            "failed to get potentially valid manifests: invalid manifest file "
+            f'"{name}": illegal filepath in symlink at "{name}"',
+        ) from None
+    return found.entry if found else None
+
+
+def _objects(name: str, text: bytes) -> list[Manifest]:
+    if name.endswith(".jsonnet"):
+        raise SourceError(
+            "Unimplemented", f'Jsonnet is not supported yet: "{name}" cannot be rendered; exclude it'
+        )
+    if name.endswith(".json"):
+        return [_json_object(name, text)]
+    objects: list[Manifest] = []
+    try:
+        for each in iterate_documents(text, name):
+            objects.append(each)
+    except YamlError as error:
+        # Stray values files are no manifests; what looks like one must be readable.
+        if objects or all(word in text for word in (b"apiVersion:", b"kind:", b"metadata:")):
+            raise SourceError("FailedPrecondition", f'Failed to unmarshal "{name}": {error}') from None
+        return []
+    return objects
+
+
+def _json_object(name: str, text: bytes) -> Manifest:
+    try:
+        value = load_json(text, name)
+    except YamlError as error:
+        if error.document > 1:
+            raise SourceError(
+                "FailedPrecondition",
+                f'Found multiple objects in "{name}". Only single objects are allowed in JSON files.',
+            ) from None
+        raise SourceError("FailedPrecondition", f'Failed to unmarshal "{name}": {error}') from None
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or not value["kind"]:
+        raise SourceError(
+            "FailedPrecondition", f"Failed to unmarshal \"{name}\": Object 'Kind' is missing in the object"
+        )
+    return value

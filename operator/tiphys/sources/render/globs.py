@@ -1,0 +1,83 @@
+"""The two glob dialects of sources: file names of directories, and value files. Pure.
+
+Directory ``include``/``exclude`` know no separators: ``*`` and ``?`` match ``/``, braces and
+classes work (``sources.md`` 4). Value file globs are the doublestar dialect: ``*`` stays in one
+directory, ``**`` crosses them (``sources.md`` 9.4).
+"""
+
+import re
+from functools import lru_cache
+
+
+@lru_cache(maxsize=1024)
+def plain_glob(pattern: str) -> re.Pattern[str] | None:
+    """Without separators; ``None``: the pattern is malformed (and matches nothing)."""
+    return _compile(pattern, any_text=".*", any_char=".")
+
+
+@lru_cache(maxsize=1024)
+def path_glob(pattern: str) -> re.Pattern[str] | None:
+    """With ``/`` as separator and ``**``; ``None``: the pattern is malformed."""
+    return _compile(pattern, any_text="[^/]*", any_char="[^/]")
+
+
+def _compile(pattern: str, any_text: str, any_char: str) -> re.Pattern[str] | None:
+    separators = any_char != "."
+    out: list[str] = []
+    depth = 0
+    position, end = 0, len(pattern)
+    while position < end:
+        char = pattern[position]
+        position += 1
+        if char == "\\":
+            if position >= end:
+                return None
+            out.append(re.escape(pattern[position]))
+            position += 1
+        elif char == "*":
+            if separators and pattern.startswith("*", position):
+                position += 1
+                at_start = position == 2 or pattern[position - 3] == "/"
+                if at_start and pattern.startswith("/", position):
+                    position += 1
+                    out.append("(?:[^/]*/)*")
+                else:
+                    out.append(".*" if at_start and position == end else any_text)
+            else:
+                out.append(any_text)
+        elif char == "?":
+            out.append(any_char)
+        elif char == "[":
+            close = pattern.find("]", position + 1)
+            if close < 0:
+                return None
+            inside = pattern[position:close]
+            position = close + 1
+            negated = inside[:1] in ("!", "^")
+            inside = inside[1:] if negated else inside
+            if not inside:
+                return None
+            body = inside.replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^").replace("&", "\\&")
+            separator = "/" if separators and negated else ""
+            out.append(f"[{'^' if negated else ''}{body}{separator}]")
+        elif char == "{":
+            depth += 1
+            out.append("(?:")
+        elif char == "}" and depth:
+            depth -= 1
+            out.append(")")
+        elif char == "," and depth:
+            out.append("|")
+        else:
+            out.append(re.escape(char))
+    if depth:
+        return None
+    try:
+        return re.compile("".join(out), re.DOTALL)
+    except re.error:
+        return None
+
+
+def is_glob(path: str) -> bool:
+    """Whether a value file is a glob: braces alone do not make one."""
+    return any(char in path for char in "*?[")
