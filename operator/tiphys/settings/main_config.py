@@ -188,9 +188,10 @@ def _selector(fields: dict[str, Any]) -> LabelSelector:
         operator = str(expression.get("operator") or "")
         if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
             raise ValueError(f"matchExpressions: unknown operator {operator!r}")
-        requirements.append(
-            SelectorRequirement(str(expression.get("key") or ""), operator, texts(expression.get("values")))
-        )
+        key = expression.get("key")
+        if not isinstance(key, str) or not key:
+            raise ValueError("matchExpressions: an entry has no key")
+        requirements.append(SelectorRequirement(key, operator, texts(expression.get("values"))))
     labels = mapping(fields.get("matchLabels"))
     return LabelSelector(
         tuple(sorted((key, str(value)) for key, value in labels.items())), tuple(requirements)
