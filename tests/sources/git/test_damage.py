@@ -209,3 +209,21 @@ async def test_killed_while_fetching(repo: GitRepo, tmp_path: Path, make_store: 
         release.set()
         store = make_store()
         assert await content(store, Repository(url=url), sha) == b"1"
+
+
+async def test_everything_deleted_while_running(repo: GitRepo, tmp_path: Path, make_store: MakeStore) -> None:
+    store = make_store()
+    first = repo.commit({"a": "1"})
+    with HttpGitServer(tmp_path / "remote", basic=("ada", "right")) as server:
+        repository = Repository(url=f"{server.url}/app", username="ada", password="right")
+        async with store.materialize(repository, first):
+            pass
+        for each in (tmp_path / "store").iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+        async with store.materialize(repository, first) as path:
+            assert (path / "a").read_text() == "1"
+        second = repo.commit({"a": "2"})
+        assert await store.resolve(repository, "main", fresh=True) == second
+        assert await content(store, repository, second) == b"2"
+        assert await content(store, repository, first) == b"1"

@@ -36,7 +36,7 @@ class _Checkout:
 
 
 class Checkouts:
-    """All checkouts of one store. Its directories exist."""
+    """All checkouts of one store."""
 
     def __init__(self, directory: Path, scratch: Path, options: GitOptions) -> None:
         self._directory = directory
@@ -86,6 +86,8 @@ class Checkouts:
     async def _make_once(self, key: str, fill: Callable[[Path], Awaitable[None]]) -> _Checkout:
         staging: Path | None = None
         try:
+            for directory in (self._directory, self._scratch):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             staging = Path(tempfile.mkdtemp(prefix="checkout-", dir=self._scratch))
             target = staging / "files"
             target.mkdir()

@@ -102,6 +102,8 @@ class GitRunner:
     def prepare(self) -> None:
         """Write what commands find in their home directory. Raises SourceError and DiskFull."""
         try:
+            for directory in (self.home, self.scratch):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._askpass.write_text(ASKPASS)
             self._askpass.chmod(0o700)
             self._config.write_text(_CONFIG + (_BUILTIN_CONFIG if self.options.builtin_config else ""))
@@ -168,6 +170,8 @@ class GitRunner:
         Raises DiskFull, CommandTimeout and SourceError (a needed program is missing).
         """
         async with self._slots:
+            if not self._config.exists():  # somebody emptied the cache directory
+                self.prepare()
             return await self._remote(repository, arguments, cwd, timeout, env or {}, children)
 
     async def _remote(
