@@ -321,3 +321,56 @@ async def test_no_operation_is_an_error(client: ClusterClient, namespace: str) -
     rig.state = replace(rig.state, operation=replace(rig.state.operation, sync=None))
     state = await rig.finish()
     assert (state.phase, state.message) == ("Error", "Invalid operation request: no operation specified")
+
+
+async def test_dry_run_of_a_sync_that_makes_its_namespace(client: ClusterClient, namespace: str) -> None:
+    rig = Rig(client, f"{namespace}-absent")
+    rig.targets = [config("a")]
+    rig.hooks = [note("before", "PreSync")]
+    rig.begin(dry_run=True, sync_options=("CreateNamespace=true",))
+    state = await rig.finish()
+    assert state.phase == "Succeeded"
+    assert rig.messages() == {
+        f"Namespace/{namespace}-absent": f"namespace/{namespace}-absent created (dry run)",
+        "ConfigMap/before": "configmap/before created (dry run)",
+        "ConfigMap/a": "configmap/a created (dry run)",
+    }
+    assert {entry.hook_phase for entry in rig.entries().values()} == {"Succeeded"}
+
+
+@pytest.mark.parametrize("option", ["ServerSideApply=true", "Replace=true"])
+async def test_hooks_with_options_are_made_anew(client: ClusterClient, namespace: str, option: str) -> None:
+    rig = Rig(client, namespace)
+    rig.hooks = [note("h", "PreSync", **{OPTIONS: option})]
+    assert (await rig.finish()).phase == "Succeeded"
+    verb = "serverside-applied" if option.startswith("Server") else "created"
+    assert rig.messages()["ConfigMap/h"] in (f"configmap/h {verb}", "h created")
+    uid = (await client.get(CONFIG, namespace, "h"))["metadata"]["uid"]
+    rig.begin(datetime.now(UTC) + timedelta(seconds=5))
+    given = replace(await rig.inputs(), pairs=())  # a cache that is behind
+    result = await rig.engine.step(given, rig.state)
+    assert result.state.message == "waiting for deletion of hook /ConfigMap/h"
+    assert (await rig.finish()).phase == "Succeeded"
+    assert (await client.get(CONFIG, namespace, "h"))["metadata"]["uid"] != uid
+
+
+async def test_prune_last_and_propagation_policy(client: ClusterClient, namespace: str) -> None:
+    rig = Rig(client, namespace)
+    await prunable(client, rig, "old")
+    rig.targets = [waved("new", 3)]
+    rig.begin(prune=True, sync_options=("PruneLast=true", "PrunePropagationPolicy=background"))
+    state = await rig.finish()
+    assert state.phase == "Succeeded"
+    assert rig.client.writes() == ["create ConfigMap/new", "delete ConfigMap/old"]
+    assert not await rig.exists("ConfigMap", "old")  # background: gone at once
+
+
+async def test_a_hook_that_cannot_be_made_fails_the_wave_while_others_end(
+    client: ClusterClient, namespace: str
+) -> None:
+    rig = Rig(client, namespace)
+    rig.hooks = [job("runs", "PreSync"), {**note("x", "PreSync"), "data": {"not a key!": "v"}}]
+    state = await rig.finish()
+    assert state.phase == "Failed"
+    assert rig.entries()["Job/runs"].hook_phase == "Succeeded"
+    assert 'ConfigMap "x" is invalid' in state.message

@@ -130,9 +130,8 @@ async def content(client: ClusterClient, rig: Rig, tag: str) -> dict[str, Any]:
 
 
 def summary(state: OperationState, tag: str) -> dict[str, Any]:
-    """Phase, message and results, without what may differ: the wording (created or unchanged), and
-    whether the health of a plain object was still looked at (prunes that are done leave a sync of
-    one wave, which ends without waiting)."""
+    """Phase, message and results, without what may differ: the wording (created or unchanged), and,
+    where prunes were done already, that the rest is a sync of one wave or of none."""
     assert state.sync_result is not None
     results = {
         f"{r.kind}/{r.name.removeprefix(tag + '-')}:{r.sync_phase}": (
@@ -142,7 +141,8 @@ def summary(state: OperationState, tag: str) -> dict[str, Any]:
         for r in state.sync_result.resources
         if r.status != "Pruned"  # an object that is gone leaves no entry in a repeated step
     }
-    return {"phase": state.phase, "message": state.message.replace(f"{tag}-", ""), "results": results}
+    message = state.message.replace(f"{tag}-", "").replace("(no more tasks)", "(all tasks run)")
+    return {"phase": state.phase, "message": message, "results": results}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -206,3 +206,19 @@ async def test_an_old_hook_that_the_cache_missed_goes_first(client: ClusterClien
     assert result.state.message == "waiting for deletion of hook /ConfigMap/h"
     assert rig.client.log == ["create ConfigMap/h", "get ConfigMap/h", "delete ConfigMap/h"]
     assert (await rig.finish()).phase == "Succeeded"
+
+
+@pytest.mark.parametrize("kill_at", [1, 7, 20])
+async def test_a_kill_with_requests_in_flight(client: ClusterClient, namespace: str, kill_at: int) -> None:
+    rig = Rig(client, namespace, parallelism=8)
+    rig.targets = [waved(f"c{number}", number % 2) for number in range(20)]
+    rig.client.kill_at, rig.client.kill_after_sending = kill_at, True
+    with pytest.raises(Killed):
+        await rig.finish()
+    rig.client.revive()
+    state = await rig.finish()
+    assert state.phase == "Succeeded"
+    assert len(rig.entries()) == 20
+    written = rig.client.writes()
+    assert len(written) <= 20 + 8  # those in flight may come twice
+    assert len(await rig.live()) == 20

@@ -73,7 +73,7 @@ def choose(target: Manifest, live: Manifest | None, options: OperationOptions) -
     return Way.CLIENT_SIDE
 
 
-def refusal(target: Manifest, live: Manifest | None, options: OperationOptions) -> str | None:
+def refusal(target: Manifest) -> str | None:
     """What can be refused without a request; the validation pass before the first apply."""
     metadata = target.get("metadata") or {}
     if not metadata.get("name"):
@@ -111,7 +111,7 @@ class Applier:
     async def apply(self, target: Manifest, live: Manifest | None, modified: bool | None) -> Applied:
         """Writes ``target``; ``live`` is what the cache knows, ``modified`` what comparing found."""
         options = self.options
-        problem = refusal(target, live, options)
+        problem = refusal(target)
         if problem is not None:
             return Applied(False, problem)
         force = uses_force(target, live, options)
@@ -292,10 +292,14 @@ class Applier:
 
     async def create_new(self, target: Manifest) -> Applied | None:
         """One POST; ``None`` when an object of that name exists."""
-        problem = refusal(target, None, self.options)
+        problem = refusal(target)
         if problem is not None:
             return Applied(False, problem)
         try:
+            if choose(target, None, self.options) is Way.CREATE:
+                notes: list[str] = []
+                answer = await self.cluster.create(target, warnings=notes)
+                return self._wrote(target, "created", answer, notes)
             return await self._apply_once(target, None, None)
         except AlreadyExists:
             return None

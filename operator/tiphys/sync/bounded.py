@@ -18,15 +18,18 @@ async def for_each(
     work = list(items)
     if len(work) == 1:
         return [await do(work[0])]
-    gate = asyncio.Semaphore(max(1, limit))
+    results: dict[int, Result] = {}
+    queue = iter(enumerate(work))
 
-    async def one(item: Item) -> Result:
-        async with gate:
-            return await do(item)
+    async def worker() -> None:
+        for place, item in queue:
+            results[place] = await do(item)
+            await asyncio.sleep(0)  # what needs no request must not hold the loop
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in work]
+            for _ in range(min(max(1, limit), len(work))):
+                group.create_task(worker())
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [results[place] for place in range(len(work))]

@@ -130,7 +130,7 @@ class Step:
             created_since=self.state.started_at,
             writes=self.writes,
         )
-        missing = self.options.dry_run and facts.state is NamespaceState.MISSING
+        unmade = {t.key.name for t in self.tasks if t.gvk == NAMESPACE_GVK and t.target and t.live is None}
         self.runner = WaveRunner(
             self.cluster,
             self.applier,
@@ -139,7 +139,7 @@ class Step:
             permitted=self.inputs.permitted,
             approved=self.approved,
             parallelism=self.engine.parallelism,
-            missing_namespace=self.inputs.namespace if missing else "",
+            unmade_namespaces=frozenset(unmade),
         )
         for task in self.tasks:
             # of a hook that ran, only the object made by this operation counts

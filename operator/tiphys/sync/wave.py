@@ -11,7 +11,7 @@ from itertools import groupby
 
 from tiphys.resources.identity import Manifest, annotations_of
 from tiphys.sync import messages
-from tiphys.sync.apply import Applied, Applier, refusal
+from tiphys.sync.apply import Applied, Applier, Way, choose, refusal
 from tiphys.sync.bounded import for_each
 from tiphys.sync.cluster import CLUSTER_ERRORS, DiscoveryLike, SyncCluster, describe
 from tiphys.sync.inputs import Permission
@@ -51,7 +51,7 @@ class WaveRunner:
         permitted: Permission,
         approved: bool,
         parallelism: int,
-        missing_namespace: str = "",
+        unmade_namespaces: frozenset[str] = frozenset(),
     ) -> None:
         self.cluster = cluster
         self.applier = applier
@@ -60,8 +60,8 @@ class WaveRunner:
         self.permitted = permitted
         self.approved = approved
         self.parallelism = parallelism
-        self.missing_namespace = missing_namespace
-        """In a dry run: a Namespace that only a real sync would make."""
+        self.unmade_namespaces = unmade_namespaces
+        """Namespaces that are not there yet; a dry run cannot write into them."""
 
     def validate(self, tasks: Sequence[Task]) -> bool:
         """The pass before the first apply: what a client dry run finds, found locally.
@@ -73,7 +73,7 @@ class WaveRunner:
         for task in tasks:
             if task.target is None or task.skip_dry_run:
                 continue
-            problem = refusal(task.target, task.live, self.options)
+            problem = refusal(task.target)
             if problem is not None:
                 self.record(task, Code.SYNC_FAILED, problem)
                 ok = False
@@ -205,9 +205,10 @@ class WaveRunner:
         earlier try of this step made it; any other object is an old hook that has to go first
         where the policy says so.
         """
-        created = await self.applier.create_new(target)
-        if created is not None:
-            return created
+        if choose(target, None, self.options) is not Way.SERVER_SIDE:
+            created = await self.applier.create_new(target)
+            if created is not None:
+                return created
         task.live = await self.applier.read(target)
         if _is_ours(task):
             return Applied(True, messages.applied(task.gvk, task.key.name, "created"))
@@ -239,7 +240,7 @@ class WaveRunner:
 
     def _would_lack_namespace(self, task: Task) -> bool:
         namespace = (task.manifest.get("metadata") or {}).get("namespace") or ""
-        return bool(namespace) and namespace == self.missing_namespace
+        return namespace in self.unmade_namespaces
 
     def record(self, task: Task, status: Code, message: str) -> None:
         outcome = OUTCOME_OF[status]
