@@ -6,7 +6,7 @@ a bound of the same AND group names one. Pure; used for Git tags and for chart v
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import total_ordering
 from typing import NamedTuple
 
@@ -149,7 +149,7 @@ def _caret(bound: _Bound, version: Version) -> bool:
     return version.minor == 0 and version.patch == limit.patch
 
 
-_CHECKS = {
+_CHECKS: Mapping[str, Callable[[_Bound, Version], bool]] = {
     "": _equal,
     "=": _equal,
     "!=": _not_equal,
