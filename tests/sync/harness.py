@@ -14,8 +14,7 @@ from typing import Any
 
 from tests.sync.builders import inputs, pair
 from tiphys.compare import hooks as hook_rules
-from tiphys.health.builtin import builtin
-from tiphys.health.model import Health
+from tiphys.health import assess
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, NotFound
 from tiphys.resources.application import (
@@ -27,7 +26,7 @@ from tiphys.resources.application import (
     SyncOperationResult,
 )
 from tiphys.resources.identity import GVK, Manifest, ResourceKey, gvk_of, key_of
-from tiphys.resources.times import Timestamp, to_timestamp
+from tiphys.resources.times import to_timestamp
 from tiphys.sync.engine import EngineOptions, SyncEngine
 from tiphys.sync.inputs import StepResult, SyncInputs
 from tiphys.sync.plan import named_hook
@@ -36,14 +35,6 @@ from tiphys.sync.tasks import Phase
 
 COUNTED = ("get", "create", "replace", "patch", "apply", "delete")
 WRITES = ("create", "replace", "patch", "apply", "delete")
-
-
-def assess(manifest: Manifest) -> Health | None:
-    """Built-in health, and Progressing for what is being deleted."""
-    metadata = manifest["metadata"]
-    if metadata.get("deletionTimestamp") and hook_rules.HOOK_FINALIZER not in metadata.get("finalizers", ()):
-        return Health("Progressing", "Pending deletion")
-    return builtin(manifest, gvk_of(manifest))
 
 
 class Killed(Exception):
@@ -221,4 +212,4 @@ async def gone(rig: Rig, kind: str, name: str, api: str = "v1") -> None:
             await asyncio.sleep(0.05)
 
 
-__all__ = ["Killed", "ManagedNamespaceMetadata", "Metered", "Rig", "Timestamp", "gone"]
+__all__ = ["Killed", "ManagedNamespaceMetadata", "Metered", "Rig", "assess", "gone"]

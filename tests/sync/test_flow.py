@@ -374,3 +374,16 @@ async def test_a_hook_that_cannot_be_made_fails_the_wave_while_others_end(
     assert state.phase == "Failed"
     assert rig.entries()["Job/runs"].hook_phase == "Succeeded"
     assert 'ConfigMap "x" is invalid' in state.message
+
+
+async def test_an_old_sync_fail_hook_goes_before_the_new_one(client: ClusterClient, namespace: str) -> None:
+    rig = Rig(client, namespace)
+    rig.targets = [config("Not_A_Name")]
+    rig.hooks = [note("cleanup", "SyncFail")]
+    assert (await rig.finish()).phase == "Failed"
+    uid = (await client.get(CONFIG, namespace, "cleanup"))["metadata"]["uid"]
+    rig.begin(datetime.now(UTC) + timedelta(seconds=5))
+    first = await rig.step()
+    assert (first.state.message, first.wait) == ("waiting for deletion of hook /ConfigMap/cleanup", 2.0)
+    assert (await rig.finish()).phase == "Failed"
+    assert (await client.get(CONFIG, namespace, "cleanup"))["metadata"]["uid"] != uid

@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.sync.builders import crd, create_task, manifest, prune_task
 from tiphys.sync.ordering import (
@@ -130,3 +132,35 @@ def test_a_malformed_crd_moves_nothing() -> None:
     broken = Task(Phase.SYNC, manifest("CustomResourceDefinition", "x", api="apiextensions.k8s.io/v1"))
     thing = create_task("Thing", "t", -1)
     assert sort_tasks([broken, thing]) == [thing, broken]
+
+
+MEMBERS = st.tuples(
+    st.sampled_from(["ConfigMap", "Job", "Foo", "Pod"]),
+    st.sampled_from(["one", "two"]),
+    st.integers(-2, 2),
+    st.sampled_from(list(Phase)),
+)
+
+
+@given(st.lists(MEMBERS, max_size=12), st.permutations(["one", "two"]), st.integers(-3, 3))
+def test_a_namespace_never_runs_after_what_is_in_it(
+    members: list[tuple[str, str, int, Phase]], order: list[str], wave: int
+) -> None:
+    tasks = [create_task("Namespace", name, wave) for name in order]
+    tasks += [
+        create_task(kind, f"m{number}", member_wave, phase, namespace=namespace)
+        for number, (kind, namespace, member_wave, phase) in enumerate(members)
+    ]
+    ordered = sort_tasks(tasks)
+    assert len(ordered) == len(tasks)
+    steps = []
+    while ordered:
+        now, ordered = first_wave(ordered)
+        steps.append(now)
+    seen: set[str] = set()
+    for now in steps:
+        for task in now:
+            if task.key.kind == "Namespace":
+                seen.add(task.key.name)
+            else:
+                assert task.key.namespace in seen

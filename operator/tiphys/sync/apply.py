@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tiphys.compare.threeway import LAST_APPLIED, last_applied_text, three_way_patch, with_last_applied
-from tiphys.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from tiphys.kube.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
 from tiphys.resources.identity import Manifest, annotations_of, gvk_of
 from tiphys.sync import messages, rbac
 from tiphys.sync.cluster import (
@@ -156,7 +156,7 @@ class Applier:
             except (AlreadyExists, Conflict, NotFound, Invalid) as error:
                 if known is None and isinstance(error, NotFound | Invalid):
                     raise  # the namespace or the kind is missing, or the object is refused
-                if isinstance(error, Invalid | Conflict) and force and not self.options.dry_run:
+                if force and known is not None and _asks_for_force(error) and not self.options.dry_run:
                     await self._delete(target, known)
                     if not await self._gone(target):
                         return Applied(True, messages.waiting_for_deletion(target), pending=True)
@@ -370,6 +370,11 @@ class Applier:
         if reconciled and isinstance(error, NotFound) and text == missing_namespace:
             return f"error running kubectl auth reconcile: error getting namespace {namespace}: {text}"
         return text
+
+
+def _asks_for_force(error: ApiError) -> bool:
+    """Conflict and Invalid: what an immutable field gives (sync.md 13.2)."""
+    return isinstance(error, Conflict | Invalid)
 
 
 def _is_crd(target: Manifest) -> bool:

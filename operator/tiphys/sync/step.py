@@ -322,7 +322,9 @@ class Step:
         """The SyncFail routine; ``hold`` are hooks that still run and have to end first."""
         text = messages.with_reason(text, (t.message for t in failed if t.status is Code.SYNC_FAILED))
         if hooks and not all(task.completed for task in hooks):
-            await self.runner.run([t for t in hooks if not t.completed and not t.running])
+            result = await self.runner.run([t for t in hooks if not t.completed and not t.running])
+            if result is RunState.PENDING:
+                return self._wait(messages.waiting(hooks, deletion=True), self.engine.deletion_poll)
             return self._wait(messages.waiting([*hold, *hooks]), self._next_look([*hold, *hooks], True))
         if hold:
             return self._wait(messages.waiting(hold), self.engine.poll)
