@@ -185,7 +185,7 @@ async def test_listener_that_fails_does_not_stop_the_cache(
         await until(lambda: watched.cache.get(key_of(made)))
 
 
-@pytest.mark.parametrize("respect", ["", "normal"], ids=["7.2-unset", "7.2-normal"])
+@pytest.mark.parametrize("respect", ["", "normal", "strict"], ids=["7.2-unset", "7.2-normal", "7.2-strict"])
 async def test_kinds_we_may_not_list(
     plane: ControlPlane, client: ClusterClient, namespace: str, respect: str
 ) -> None:
@@ -218,3 +218,17 @@ async def test_kinds_we_may_not_list(
         else:
             assert "forbidden" in cache.problems[GroupKind("", "Secret")]
         assert GroupKind("", "ConfigMap") not in cache.problems
+
+
+async def test_relist_reads_everything_again_without_a_false_change(
+    plane: ControlPlane, client: ClusterClient, namespace: str
+) -> None:
+    made = await client.create(config_map(namespace, "c", "app-7"))
+    async with watching(from_kubeconfig(plane.kubeconfig)) as watched:
+        before = dict(watched.cache._followers)
+        watched.cache.relist()
+        place = (GroupKind("", "ConfigMap"), "")
+        await until(lambda: watched.cache._followers.get(place, before[place]) is not before[place])
+        await until(lambda: all(follower.listed for follower, _ in watched.cache._followers.values()))
+        assert watched.cache.get(key_of(made)) is not None
+        assert not [change for change in watched.changes if change.key == key_of(made)]

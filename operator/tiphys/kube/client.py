@@ -48,11 +48,7 @@ class _ListHead(msgspec.Struct, rename="camel", frozen=True):
     class Meta(msgspec.Struct, rename={"continue_": "continue"}, frozen=True):
         continue_: str = ""
 
-    class Item(msgspec.Struct, frozen=True):
-        pass
-
     metadata: Meta
-    items: list[Item] | None = None
 
 
 _list_head = msgspec.json.Decoder(_ListHead)
@@ -181,12 +177,13 @@ class ClusterClient:
         while True:
             answer = await self._send("GET", path, purpose, params=params, headers=headers)
             yield answer.body
-            head = _list_head.decode(answer.body)
-            if not head.metadata.continue_:
+            token = _continuation(answer.body)
+            if not token:
                 return
-            each = max(1, len(answer.body) // max(1, len(head.items or ())))
-            params["limit"] = str(max(10, min(limit, page_bytes // each)))
-            params["continue"] = head.metadata.continue_
+            each = max(1, len(answer.body) // size)  # there is more, so this page was full
+            size = max(10, min(limit, page_bytes // each))
+            params["limit"] = str(size)
+            params["continue"] = token
 
     @asynccontextmanager
     async def watch(
@@ -437,6 +434,17 @@ class ClusterClient:
                 raise BadRequest(400, "BadRequest", f"{resource.kind} without a name")
             path += "/" + quote(name, safe="")
         return f"{path}/{subresource}" if subresource else path
+
+
+def _continuation(page: bytes) -> str:
+    """The continue token of a page; ``""`` on the last one."""
+    items = page.find(b'"items":', 0, 4096)
+    if items > 0:  # built-in kinds: the metadata comes first, the rest need not be scanned
+        try:
+            return _list_head.decode(page[:items] + b'"items":null}').metadata.continue_
+        except msgspec.DecodeError:
+            pass
+    return _list_head.decode(page).metadata.continue_
 
 
 def _write_params(dry_run: bool, field_manager: str, field_validation: str) -> dict[str, str]:

@@ -211,7 +211,9 @@ class Transport:
             return backoff if purpose.repeatable or not failure.sent else None
         if failure.status == 429:
             return min(failure.retry_after or backoff, MAX_RETRY_AFTER_SECONDS)
-        transient = failure.status in (502, 503, 504) or (failure.status == 500 and failure.retry_after is not None)
+        transient = failure.status in (502, 503, 504) or (
+            failure.status == 500 and failure.retry_after is not None
+        )
         if transient and purpose.repeatable:
             return min(failure.retry_after or backoff, MAX_RETRY_AFTER_SECONDS)
         return None

@@ -134,6 +134,14 @@ class ClusterCache:
 
     async def run(self) -> None:
         """Keep the cache current until cancelled. Reports trouble in ``state`` and ``problems``."""
+        try:
+            await self._run()
+        finally:
+            if self._synced_at is None:  # whoever waits for the first lists waits in vain
+                self._error = self._error or "the cache was closed"
+                self._news.set()
+
+    async def _run(self) -> None:
         discovery = await self._first_discovery()
         async with asyncio.TaskGroup() as tasks:
             self._align(discovery, tasks)
@@ -296,12 +304,35 @@ class ClusterCache:
                     extra={"server": self.server, "objects": len(self._store), "problems": problems},
                 )
 
-    def _on_denied(self, follower: Follower, error: ApiError) -> bool:
-        """Whether to leave a kind that we may not list (health-and-resources.md 7.2)."""
-        if self._respect_rbac == "normal":
+    async def _on_denied(self, follower: Follower) -> bool:
+        """Whether to leave a kind that we may not list (health-and-resources.md 7.2).
+
+        A 401 is never taken for this: credentials come back, and a kind left is left for good.
+        """
+        if self._respect_rbac == "strict" and await self._may_list(follower):
+            return False
+        if self._respect_rbac in ("normal", "strict"):
             self._denied.add(follower.resource.group_kind)
             return True
         return False
+
+    async def _may_list(self, follower: Follower) -> bool:
+        """What the server itself says about listing: as the reference asks, by resource name only."""
+        attributes = {
+            "namespace": follower.namespace or "*",
+            "verb": "list",
+            "resource": follower.resource.plural,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        try:
+            answer = await self._client.create(review)
+        except KubeError:
+            return True  # unknown: the kind stays, with its problem
+        return bool((answer.get("status") or {}).get("allowed"))
 
     def _log_bug(self, follower: Follower, error: Exception) -> None:
         log.error(

@@ -37,7 +37,7 @@ class Conversions:
         strip_managed_fields(stripped)
         version = str((manifest.get("metadata") or {}).get("resourceVersion") or "")
         self._drop((key, gvk))
-        body = orjson.dumps(stripped)
+        body = bytes(memoryview(orjson.dumps(stripped)))  # a copy: see reading.py
         self._kept[key, gvk] = (version, body)
         self._bytes += len(body)
         while len(self._kept) > LIMIT or self._bytes > LIMIT_BYTES:

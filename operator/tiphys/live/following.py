@@ -9,7 +9,7 @@ another kind.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
@@ -17,7 +17,7 @@ import msgspec
 
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.discovery import ApiResource
-from tiphys.kube.errors import ApiError, ClusterUnreachable, Forbidden, Gone, NotFound, Unauthorized
+from tiphys.kube.errors import ApiError, ClusterUnreachable, Forbidden, Gone, NotFound
 from tiphys.live.outage import Backoff, Outage
 from tiphys.live.reading import KindReader, MetaView
 from tiphys.live.records import LiveObject
@@ -81,7 +81,7 @@ class Follower:
         *,
         times: Times = Times(),  # noqa: B008 (frozen)
         on_state: Callable[["Follower"], None],
-        on_denied: Callable[["Follower", ApiError], bool],
+        on_denied: Callable[["Follower"], Awaitable[bool]],
         log_bug: Callable[["Follower", Exception], None],
     ) -> None:
         self.resource = resource
@@ -120,8 +120,8 @@ class Follower:
                 self.version = ""
                 self._fail(error, "missing")
                 await self._pause("missing", self._times.missing)
-            except (Forbidden, Unauthorized) as error:
-                if self._on_denied(self, error):
+            except Forbidden as error:
+                if await self._on_denied(self):
                     self._move("denied", settled=True)
                     return
                 self._fail(error, "waiting")

@@ -255,6 +255,8 @@ class KindReader:
             body = orjson.dumps(whole)
             if len(body) > COMPRESS_BYTES:
                 body, compressed = zlib.compress(body, 1), True
+            # A copy: what orjson returns holds its whole work buffer, ten times the size.
+            body = bytes(memoryview(body))
         digest = b""
         if tracked or _wants_digest(annotations):
             digest = self._reading.update_digest(self.kind, whole, tracked)

@@ -20,7 +20,8 @@ from tiphys.settings.model import CompareOptions, ResourceOverride
 IGNORE_UPDATES_ANNOTATION = "argocd.argoproj.io/ignore-resource-updates"
 APPLICATION = GroupKind("argoproj.io", "Application")
 TRUE_TEXTS = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-ALWAYS_IGNORED = ("/metadata/resourceVersion", "/metadata/generation", "/metadata/managedFields")
+ALWAYS_IGNORED = frozenset({"resourceVersion", "generation", "managedFields"})
+"""Members of ``metadata`` that never count."""
 
 
 class UpdateDigest:
@@ -55,7 +56,7 @@ class UpdateDigest:
         return rules.digest(manifest)
 
     def _compile(self, kind: GroupKind) -> "_KindRules":
-        pointers: list[str] = list(ALWAYS_IGNORED)
+        pointers: list[str] = []
         paths: list[str] = []
         status = self._options.ignore_resource_status_field
         if self._options.ignore_differences_on_resource_updates and (
@@ -92,7 +93,9 @@ class _KindRules:
                 continue  # reported where the settings are read; an unusable rule ignores nothing
 
     def digest(self, manifest: Manifest) -> bytes:
-        remaining: Any = manifest
+        metadata = manifest.get("metadata") or {}
+        kept = {name: value for name, value in metadata.items() if name not in ALWAYS_IGNORED}
+        remaining: Any = {**manifest, "metadata": kept}
         for pointer in self._pointers:
             remaining = without(remaining, pointer)
         for program in self._programs:
