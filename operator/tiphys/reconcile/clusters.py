@@ -1,24 +1,29 @@
 """Connections and live caches of destination clusters, one per cluster in use.
 
-A cluster is connected when the first application needs it and kept; when its Secret or a setting
-that shapes its cache changes, it is stopped and started anew. A cluster that cannot be reached
-holds only the applications that use it: they are told why and tried again.
+A cluster is connected when the first application needs it and kept; when its Secret changes it is
+left (requests in flight may end) and connected anew by the next application; when a setting that
+shapes the cache changes, the cache is read anew over the same connection. A cluster that cannot be
+reached holds only the applications that use it: they are told why and tried again.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+import contextvars
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import msgspec
 
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ClusterUnreachable, ConnectionSettingsError
 from tiphys.live.cluster import ClusterCache
-from tiphys.settings.clusters import Cluster
+from tiphys.settings.clusters import Cluster, Clusters
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 READY_TIMEOUT = 30.0
+GRACE = 30.0
+"""Seconds that requests of a look or a sync in flight have before a left cluster's client closes."""
 
 
 class ClusterNotReady(Exception):
@@ -56,7 +61,6 @@ class ClusterPool:
         self._make_cache = make_cache
         self._handles: dict[str, ClusterHandle] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._stopping: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[ClusterHandle]:
         return iter(list(self._handles.values()))
@@ -79,38 +83,47 @@ class ClusterPool:
         Raises:
             ClusterNotReady: not within the time limit; the message says why.
         """
-        handle = self._handles.get(cluster.server)
-        if handle is not None and handle.cluster != cluster:
-            await self.drop(cluster.server)
-            handle = None
-        if handle is None:
-            handle = self._start(cluster)
         try:
             async with asyncio.timeout(READY_TIMEOUT):
-                await handle.cache.wait_synced()
+                while True:
+                    handle = self._handles.get(cluster.server)
+                    if handle is not None and not _same(handle.cluster, cluster):
+                        self._leave(handle)
+                        handle = None
+                    handle = handle or self._start(cluster)
+                    try:
+                        await handle.cache.wait_synced()
+                    except ClusterUnreachable as error:
+                        if self._handles.get(cluster.server) is handle:
+                            raise ClusterNotReady(cluster.server, error.why) from None
+                        continue  # it was replaced while we waited
+                    return handle
         except TimeoutError:
             raise ClusterNotReady(cluster.server, f"not ready within {READY_TIMEOUT:.0f} s") from None
-        except ClusterUnreachable as error:
-            raise ClusterNotReady(cluster.server, error.why) from None
-        return handle
 
     def known(self, server: str) -> ClusterHandle | None:
         """The handle of a cluster that is in use already."""
         return self._handles.get(server)
 
-    async def drop(self, server: str) -> None:
-        """Stop using a cluster (its Secret changed or is gone)."""
-        handle = self._handles.pop(server, None)
-        if handle is None:
-            return
-        handle.task.cancel()
-        await asyncio.wait([handle.task])
-        await handle.client.close()
+    def align(self, clusters: Clusters) -> None:
+        """The Secrets of clusters changed: leave what is gone or reached in another way now."""
+        for server, handle in list(self._handles.items()):
+            now = clusters.by_server.get(server)
+            if now is not None and _same(now, handle.cluster):
+                handle.cluster = now
+            else:
+                self._leave(handle)
 
-    async def drop_all(self) -> None:
-        """Start every cache anew (a setting that shapes them changed)."""
-        for server in list(self._handles):
-            await self.drop(server)
+    def rebuild(self) -> None:
+        """Read every cluster anew over its connection (a setting that shapes the caches changed)."""
+        for server, handle in list(self._handles.items()):
+            handle.task.cancel()
+            self._handles[server] = self._follow(handle.cluster, handle.client)
+
+    def _leave(self, handle: ClusterHandle) -> None:
+        self._handles.pop(handle.cluster.server, None)
+        handle.task.cancel()
+        self._spawn(_close_later(handle.client), f"leave {handle.cluster.server}")
 
     def _start(self, cluster: Cluster) -> ClusterHandle:
         if self._tasks is None:
@@ -119,11 +132,18 @@ class ClusterPool:
             client = self._connect(cluster)
         except ConnectionSettingsError as error:
             raise ClusterNotReady(cluster.server, str(error)) from None
-        cache = self._make_cache(cluster, client)
-        task = self._tasks.create_task(self._supervise(cluster, cache), name=f"live {cluster.server}")
-        handle = ClusterHandle(cluster, client, cache, task)
-        self._handles[cluster.server] = handle
+        handle = self._handles[cluster.server] = self._follow(cluster, client)
         return handle
+
+    def _follow(self, cluster: Cluster, client: ClusterClient) -> ClusterHandle:
+        cache = self._make_cache(cluster, client)
+        task = self._spawn(self._supervise(cluster, cache), f"live {cluster.server}")
+        return ClusterHandle(cluster, client, cache, task)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        assert self._tasks is not None, "the pool is not running"
+        # An empty context: what a cache does is no part of the look that happened to start it.
+        return self._tasks.create_task(work, name=name, context=contextvars.Context())
 
     async def _supervise(self, cluster: Cluster, cache: ClusterCache) -> None:
         delay = 1.0
@@ -135,3 +155,21 @@ class ClusterPool:
                 log.exception("live cache failed; starting it again", extra={"server": cluster.server})
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 60.0)
+
+
+def _same(one: Cluster, other: Cluster) -> bool:
+    """Whether both are reached alike and as much of them is read; names and labels do not matter."""
+    if one is other:
+        return True
+
+    def shape(cluster: Cluster) -> tuple[object, ...]:
+        return (cluster.config, cluster.namespaces, cluster.cluster_resources, cluster.refresh_requested)
+
+    return shape(one) == shape(other)
+
+
+async def _close_later(client: ClusterClient) -> None:
+    try:
+        await asyncio.sleep(GRACE)
+    finally:
+        await client.close()

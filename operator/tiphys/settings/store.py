@@ -5,8 +5,9 @@
 new ``Settings`` takes the place of the old one; subscribers hear which areas changed, never more
 than once for one change, and never for a change that means nothing. Nothing needs a restart.
 
-A value that cannot be read keeps its last good meaning and stands in ``problems`` under the key
-that a person would edit. A Secret that was never good is no setting yet; who needs it is told why.
+A value that cannot be read keeps its last good meaning, stands in ``problems`` under the key that a
+person would edit, and is told once in the log. A Secret that was never good is no setting yet; who
+needs it is told why.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,9 @@ from tiphys.settings.reading import data_of, place_of, read_cluster, read_reposi
 from tiphys.settings.references import References
 from tiphys.settings.repositories import Repositories, Repository
 from tiphys.settings.secrecy import Quiet
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 MAIN = "argocd-cm"
 PARAMS = "argocd-cmd-params-cm"
@@ -55,6 +59,7 @@ AREAS: Mapping[str, str] = {
     "ignore_resource_updates_enabled": "comparison",
     "update_ignores": "comparison",
     "respect_rbac": "comparison",
+    "custom_labels": "comparison",
     "clusters": "clusters",
     "repositories": "repositories",
     "ssh_known_hosts": "repositories",
@@ -100,6 +105,7 @@ class SettingsStore:
         self._secrets: dict[str, _Secret] = {}
         self._unlabelled_main = False
         self._object_problems: dict[str, dict[str, str]] = {}
+        self._told: dict[str, str] = {}
         blank = Settings(control_namespace=control_namespace, params=params)
         main = read_main({}, params, blank, Problems())
         self._snapshot = msgspec.structs.replace(blank, **main)
@@ -149,6 +155,7 @@ class SettingsStore:
             self._put_config_map(name, manifest)
         else:
             self._put_secret(name, manifest)
+        self._tell_problems()
 
     def delete(self, key: ResourceKey) -> None:
         """An object is gone. RBAC keeps its last policy, as in the reference; every other setting
@@ -162,6 +169,18 @@ class SettingsStore:
             self._object_problems.pop(MAIN, None)
         elif key.kind == "Secret" and key.name in self._secrets:
             self._forget_secret(key.name)
+        self._tell_problems()
+
+    def _tell_problems(self) -> None:
+        problems = dict(self.problems)
+        if problems == self._told:
+            return
+        for key, why in problems.items():
+            if self._told.get(key) != why:
+                log.warning("setting not taken over: %s: %s", key, why, extra={"key": key})
+        for key in self._told.keys() - problems.keys():
+            log.info("setting is in order again: %s", key, extra={"key": key})
+        self._told = problems
 
     # ConfigMaps
 

@@ -44,6 +44,7 @@ class Listings:
         self._began: dict[str, float] = {}
         limit = options.ls_remote_parallelism
         self._slots = asyncio.Semaphore(limit) if limit > 0 else None
+        self.cache_seconds = options.revision_cache_seconds
 
     def known(self, key: str) -> Listing:
         """The latest listing without asking; an empty one if there is none."""
@@ -63,7 +64,7 @@ class Listings:
         elif fresh:
             oldest = now - self._options.fresh_share_seconds
         else:
-            oldest = now - self._options.revision_cache_seconds
+            oldest = now - self.cache_seconds
         while True:
             answer = self._answers.get(key)
             if answer is not None and answer.began >= oldest and not self._outlived(answer, now):

@@ -70,6 +70,10 @@ class GitStore:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def set_revision_cache(self, seconds: float) -> None:
+        """How long an answer about refs counts from now on."""
+        self._listings.cache_seconds = seconds
+
     def set_trust(self, trust: Trust) -> None:
         """Known hosts and certificates for the next conversations (from the settings). What was
         listed under another trust answers nobody any more."""
