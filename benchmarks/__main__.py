@@ -16,7 +16,6 @@ import tempfile
 import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def main() -> int:
             results += run_size(Path(name), binaries, reporter, options, size, everything=everything)
     print(markdown(results))
     if options.json:
-        options.json.write_text(json.dumps([asdict(each) for each in results], indent=1))
+        options.json.write_text(json.dumps([as_json(each) for each in results], indent=1))
     return 1 if any(each.failure for each in results) else 0
 
 
@@ -180,6 +179,11 @@ async def _scenarios(
             with reporter.step(f"{name} with {bench.size} applications"):
                 results.append(await scenario())
     return results
+
+
+def as_json(measured: Measured) -> dict[str, object]:
+    fields: dict[str, object] = {name: getattr(measured, name) for name in Measured.__dataclass_fields__}
+    return fields | {"requests": dict(measured.requests), "ratio": measured.ratio}
 
 
 def _bigs(options: argparse.Namespace) -> list[int]:

@@ -55,6 +55,11 @@ class Seen(msgspec.Struct):
     data: dict[str, str] = {}
 
     @property
+    def version(self) -> int:
+        """Versions of one collection are ordered."""
+        return int(self.metadata.resource_version)
+
+    @property
     def is_well(self) -> bool:
         operation = self.status.operation_state
         return (
@@ -137,6 +142,11 @@ class Driver:
                 raise RuntimeError(f"{method} {path}: {answer.status} {text[:500]!r}")
             return text
 
+    async def merge(self, path: str, body: Any) -> int:
+        """A merge patch; the version that it made."""
+        answer = await self.request("PATCH", path, body, "application/merge-patch+json")
+        return msgspec.json.decode(answer, type=Seen).version
+
     async def each(self, calls: Iterable[Callable[[], Any]]) -> None:
         """Run many calls, at most ``AT_ONCE`` at a time."""
         gate = asyncio.Semaphore(AT_ONCE)
@@ -196,6 +206,8 @@ class Driver:
         }
         await self.request("POST", APPLICATIONS, body)
 
-    async def refresh(self, name: str, kind: str = "normal") -> None:
-        body = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": kind}}}
-        await self.request("PATCH", f"{APPLICATIONS}/{name}", body, "application/merge-patch+json")
+    async def refresh(self, name: str, kind: str = "normal") -> int:
+        """Ask for a refresh; the version of the Application that has the question in it."""
+        return await self.merge(
+            f"{APPLICATIONS}/{name}", {"metadata": {"annotations": {"argocd.argoproj.io/refresh": kind}}}
+        )

@@ -21,6 +21,9 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_SECONDS = 0.25
+# Quiet: not more CPU than this within a window.
+QUIET_WINDOW = 2.0
+QUIET_CPU = 0.02
 _REQUESTS = re.compile(r"^apiserver_request_total\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 # What a person calls them; the server counts list and patch apart from get and put already.
@@ -136,8 +139,12 @@ class Meter:
         self.background = {verb: (after[verb] - before[verb]) / (end - start) for verb in VERBS}
 
     @asynccontextmanager
-    async def measure(self, name: str, size: int) -> AsyncIterator[Measured]:
-        """Measure the block into the value it gets."""
+    async def measure(self, name: str, size: int, *, settle: float = 30.0) -> AsyncIterator[Measured]:
+        """Measure the block into the value it gets.
+
+        ``wall`` is the block's time; CPU and requests go on being counted until Tiphys is quiet (at
+        most ``settle`` seconds), so that what it puts off (Events, say) is in its price.
+        """
         result = Measured(name, size)
         requests = request_counts(await self.server_metrics())
         driver = Counter(self.driver_requests)
@@ -149,9 +156,11 @@ class Meter:
             sampler = group.create_task(self._sample_memory(result))
             try:
                 yield result
+                result.wall = time.monotonic() - started
+                await self._until_quiet(settle)
             finally:
                 sampler.cancel()
-        result.wall = time.monotonic() - started
+        elapsed = time.monotonic() - started
         # A restart within the block begins a new count of its own.
         base = product_cpu if self.product() == product else 0.0
         result.product_cpu = cpu_seconds(self.product()) - base
@@ -160,8 +169,18 @@ class Meter:
         after = request_counts(await self.server_metrics())
         for verb in VERBS:
             own = self.driver_requests[verb] - driver[verb]
-            idle = self.background.get(verb, 0.0) * result.wall
+            idle = self.background.get(verb, 0.0) * elapsed
             result.requests[verb] = max(0, after[verb] - requests[verb] - own - round(idle))
+
+    async def _until_quiet(self, seconds: float) -> None:
+        limit = time.monotonic() + seconds
+        before = cpu_seconds(self.product())
+        while time.monotonic() < limit:
+            await asyncio.sleep(QUIET_WINDOW)
+            now = cpu_seconds(self.product())
+            if now - before <= QUIET_CPU:
+                return
+            before = now
 
     async def _sample_memory(self, result: Measured) -> None:
         while True:
