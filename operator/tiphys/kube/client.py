@@ -67,7 +67,7 @@ class ClusterClient:
     """Calls to one cluster as one identity.
 
     ``on_request(verb, resource, code, dry_run)`` is told of every attempt; ``on_sample`` gets the
-    measurements of the client metrics.
+    measurements of the client metrics; ``on_begin`` is told before each attempt of a call.
     """
 
     def __init__(
@@ -77,8 +77,9 @@ class ClusterClient:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         on_request: OnRequest | None = None,
         on_sample: Callable[[RequestSample], None] | None = None,
+        on_begin: Callable[[Purpose], None] | None = None,
     ) -> None:
-        self._transport = Transport(connection, limits, on_request, on_sample)
+        self._transport = Transport(connection, limits, on_request, on_sample, on_begin)
         self._discovery = _SharedDiscovery()
         self._headers: dict[str, str] = {}
 
@@ -145,7 +146,9 @@ class ClusterClient:
         """
         resource = await self.resource_of(gvk)
         path = self._path(resource, namespace, name)
-        answer = await self._send("GET", path, Purpose("get", resource.label, repeatable=True))
+        answer = await self._send(
+            "GET", path, Purpose("get", resource.label, repeatable=True, namespace=namespace)
+        )
         return _decode(answer)
 
     async def list_pages(
@@ -249,9 +252,10 @@ class ClusterClient:
             AlreadyExists, Invalid, …
         """
         resource = await self.resource_of(gvk_of(manifest))
-        path = self._path(resource, key_of(manifest).namespace, None)
+        namespace = key_of(manifest).namespace
+        path = self._path(resource, namespace, None)
         params = _write_params(dry_run, field_manager, field_validation)
-        purpose = Purpose("create", resource.label, dry_run, repeatable=dry_run)
+        purpose = Purpose("create", resource.label, dry_run, repeatable=dry_run, namespace=namespace)
         answer = await self._send("POST", path, purpose, params=params, body=orjson.dumps(manifest))
         return _taken(answer, warnings)
 
@@ -269,7 +273,13 @@ class ClusterClient:
         resource = await self.resource_of(gvk_of(manifest))
         key = key_of(manifest)
         versioned = bool((manifest.get("metadata") or {}).get("resourceVersion"))
-        purpose = Purpose("update", resource.label, dry_run, repeatable=dry_run or not versioned)
+        purpose = Purpose(
+            "update",
+            resource.label,
+            dry_run,
+            repeatable=dry_run or not versioned,
+            namespace=key.namespace,
+        )
         answer = await self._send(
             "PUT",
             self._path(resource, key.namespace, key.name, subresource),
@@ -306,6 +316,7 @@ class ClusterClient:
             dry_run,
             # Merge patches and applies say what shall be; a JSON patch says what to do.
             repeatable=dry_run or content_type != JSON_PATCH,
+            namespace=namespace,
         )
         answer = await self._send(
             "PATCH",
@@ -374,7 +385,8 @@ class ClusterClient:
             options["gracePeriodSeconds"] = grace_period
         if dry_run:
             options["dryRun"] = ["All"]
-        purpose = Purpose("delete", resource.label, dry_run, repeatable=dry_run or uid is not None)
+        repeatable = dry_run or uid is not None
+        purpose = Purpose("delete", resource.label, dry_run, repeatable=repeatable, namespace=namespace)
         answer = await self._send(
             "DELETE", self._path(resource, namespace, name), purpose, body=orjson.dumps(options)
         )

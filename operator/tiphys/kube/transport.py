@@ -25,6 +25,7 @@ from yarl import URL
 from tiphys.kube.connections import Connection
 from tiphys.kube.errors import ApiError, ClusterUnreachable, ConnectionSettingsError, api_error
 from tiphys.kube.limits import Limits, TokenBucket
+from tiphys.kube.tlsbuffers import shrink_tls_buffers
 
 USER_AGENT = "tiphys"
 CONNECT_SECONDS = 10.0
@@ -44,6 +45,7 @@ class RequestSample(msgspec.Struct, frozen=True):
     resource: str
     code: int
     dry_run: bool
+    namespace: str
     seconds: float
     waited_seconds: float
     sent_bytes: int
@@ -58,6 +60,7 @@ class Purpose(msgspec.Struct, frozen=True):
     resource: str = ""
     dry_run: bool = False
     repeatable: bool = False
+    namespace: str = ""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -79,6 +82,7 @@ class Transport:
         limits: Limits,
         on_request: OnRequest | None = None,
         on_sample: Callable[[RequestSample], None] | None = None,
+        on_begin: Callable[[Purpose], None] | None = None,
     ) -> None:
         self.connection = connection
         self.limits = limits
@@ -86,6 +90,7 @@ class Transport:
         self._bucket = TokenBucket(limits.qps, limits.burst)
         self._on_request = on_request
         self._on_sample = on_sample
+        self._on_begin = on_begin
         self._calls: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
         self._closed = False
@@ -121,6 +126,8 @@ class Transport:
             attempt += 1
             waited = await self._bucket.take()
             started = time.monotonic()
+            if self._on_begin is not None:
+                self._on_begin(purpose)
             code, received = 0, 0
             failure: ApiError | ClusterUnreachable
             try:
@@ -223,6 +230,7 @@ class Transport:
             raise ClusterUnreachable(self.connection.server, "the client is closed")
         session = self._streams if streaming else self._calls
         if session is None:
+            shrink_tls_buffers()
             limit = 0 if streaming else self.limits.connections
             session = aiohttp.ClientSession(
                 connector=self._connector(limit),
@@ -302,6 +310,7 @@ class Transport:
                     resource=purpose.resource,
                     code=code,
                     dry_run=purpose.dry_run,
+                    namespace=purpose.namespace,
                     seconds=seconds,
                     waited_seconds=waited,
                     sent_bytes=sent,
