@@ -94,7 +94,10 @@ def edit_once(chance: random.Random, manifest: dict[str, Any]) -> str:
     kind = chance.choice(
         ["change", "change", "remove", "remove", "add", "add", "reorder", "respell", "null", "empty", "copy"]
     )
-    where = chance.choice(places(manifest))
+    somewhere = places(manifest)
+    if not somewhere:
+        return ""
+    where = chance.choice(somewhere)
     value = read(manifest, where)
     if kind == "change":
         if isinstance(value, bool):

@@ -46,7 +46,10 @@ spec:
           preferredDuringSchedulingIgnoredDuringExecution:
           - {weight: 1, podAffinityTerm: {topologyKey: zone, labelSelector: {matchLabels: {app: web}}}}
       topologySpreadConstraints:
-      - {maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: web}}}
+      - maxSkew: 1
+        topologyKey: zone
+        whenUnsatisfiable: ScheduleAnyway
+        labelSelector: {matchLabels: {app: web}}
       imagePullSecrets: [{name: pull}]
       volumes:
       - {name: conf, configMap: {name: conf}}

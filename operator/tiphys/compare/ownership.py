@@ -247,6 +247,11 @@ def find_item(items: list[Any], key: str) -> int | None:
         wanted = _parsed(key[2:])
         return next((at for at, item in enumerate(items) if _typed(item) == wanted), None)
     fields = key_fields(key)
+    for at, item in enumerate(items):
+        if type(item) is dict and all(
+            item.get(name) == value and type(item.get(name)) is type(value) for name, value in fields.items()
+        ):
+            return at
     found = [
         at
         for at, item in enumerate(items)

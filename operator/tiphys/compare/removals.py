@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiphys.compare.equality import same
-from tiphys.compare.ownership import Fields, find_item, subtrees
+from tiphys.compare.ownership import Fields, find_item, key_fields, subtrees
 from tiphys.compare.schemas import Node
 from tiphys.compare.strategic import child, index
 from tiphys.compare.structure import Different, Doubt, Path, Walk
@@ -19,6 +19,20 @@ from tiphys.resources.identity import Manifest
 _NOTHING: Any = object()
 _SKIPPED = frozenset(("apiVersion", "kind", "status"))
 _METADATA_SKIPPED = frozenset(("name", "namespace", "creationTimestamp", "uid", "resourceVersion"))
+_NEVER_DEFAULTED = frozenset(
+    (
+        "labels",
+        "annotations",
+        "data",
+        "binaryData",
+        "nodeSelector",
+        "matchLabels",
+        "env",
+        "envFrom",
+        "args",
+        "command",
+    )
+)
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -53,8 +67,8 @@ def _patch_field(
     if value is None:
         if key in _METADATA_SKIPPED and path[:-1] == ("metadata",):
             return
-        if path == ("metadata",):
-            value = {}  # never removed as a whole
+        if path in (("metadata",), ("metadata", "annotations")):
+            value = {}  # never removed as a whole: the apply writes an annotation of its own
         else:
             if before is not None:
                 _gone(walk, key, present, live, node, parent, path)
@@ -155,11 +169,12 @@ def _apply_map(
     foreign: Sequence[Fields | None],
     path: Path,
 ) -> None:
-    for name, inner in subtrees(fields):
-        if name.startswith("f:"):
-            key = name[2:]
-            others = _descend(foreign, name)
-            _apply_field(walk, key, inner, wanted, live, child(node, key), node, others, (*path, key))
+    for name, inner in fields.items():
+        key = name[2:]
+        if not name.startswith("f:") or (not inner and key in wanted):
+            continue
+        others = _descend(foreign, name) if foreign else foreign
+        _apply_field(walk, key, inner, wanted, live, child(node, key), node, others, (*path, key))
 
 
 def _apply_field(
@@ -182,8 +197,12 @@ def _apply_field(
         if type(present) is dict and fields:
             # only what we own in it goes
             _apply_map(walk, fields, {}, present, node, foreign, path)
-            if "." in fields and not foreign and not walk.doubts:
-                _gone(walk, key, present, live, node, parent, path)
+            if "." in fields and not walk.doubts:
+                # we own the map itself, too: it goes with all that is in it, unless others own it
+                if parent is not None and not foreign:
+                    _gone(walk, key, present, live, node, parent, path)
+                else:
+                    walk.doubts.append(Doubt(path, _NOTHING, present, "others may own a part"))
             return
         if any(tree is not None for tree in foreign):
             return  # somebody else owns it as well: it stays
@@ -212,12 +231,12 @@ def _apply_list(
         if at is None:
             continue
         others = _descend(foreign, name)
-        chosen = find_item(wanted, name)
+        chosen = _find_wanted(wanted, name, item_node)
         here = (*path, f"[{name[2:]}]")
         if chosen is None:
             if name.startswith("k:") and any(type(item) is not dict for item in wanted):
                 walk.doubts.append(Doubt(here, _NOTHING, live[at], "the item cannot be matched"))
-            elif any(tree is not None for tree in others):
+            elif any(tree is not None and (not tree or "." in tree) for tree in others):
                 continue
             elif others:
                 walk.doubts.append(Doubt(here, _NOTHING, live[at], "others may own it"))
@@ -231,11 +250,28 @@ def _apply_list(
             _apply_map(walk, inner, item, live[at], item_node, others, here)
 
 
+def _find_wanted(items: list[Any], name: str, node: Node | None) -> int | None:
+    """The desired item that a ``k:`` or ``v:`` path names; key fields left out have their defaults."""
+    if not name.startswith("k:") or node is None or node.code != "r":
+        return find_item(items, name)
+    fields = key_fields(name)
+    info = node.type
+    for at, item in enumerate(items):
+        if type(item) is dict and all(
+            same(item[key] if key in item else info.default(item, key), value)
+            for key, value in fields.items()
+        ):
+            return at
+    return None
+
+
 def _gone(
     walk: Walk, key: str, present: Any, owner: Manifest, node: Node | None, parent: Node | None, path: Path
 ) -> None:
     """A live value would be removed; whether it comes back is a question of defaults."""
     if parent is not None and parent.code == "m" and (node is None or node.code in "sy"):
+        raise Different(path, "would be removed")
+    if node is not None and key in _NEVER_DEFAULTED and present:
         raise Different(path, "would be removed")
     if parent is not None and parent.code == "r":
         default = parent.type.default(owner, key)

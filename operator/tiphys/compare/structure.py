@@ -39,10 +39,17 @@ _METADATA_SKIPPED = frozenset(
     )
 )
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# booleans of built-in types that the server leaves out when they are false
-_FALSE_IS_ABSENT = frozenset(
-    ("hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused", "publishNotReadyAddresses")
+# fields of built-in types that the server leaves out when they are false, empty text or 0 (their Go
+# types have no "not set"), and fills in with nothing
+_ZERO_IS_ABSENT = frozenset(
+    (
+        *("hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused", "readOnly"),
+        *("publishNotReadyAddresses", "value", "subPath", "serviceAccountName", "priorityClassName"),
+        *("hostname", "subdomain", "nodeName", "minReadySeconds", "hostPort"),
+    )
 )
+# numbers whose 0 is a wish; where live has another number, other fields may get it back as a default
+_ZERO_COUNTS = frozenset(("replicas", "minReplicas", "maxSurge", "maxUnavailable", "minAvailable"))
 _NOTHING: Any = object()
 
 
@@ -155,14 +162,14 @@ class Walk:
         if node is not None and node.code == "j":
             self._value(wanted, live, node, path)
             return
-        replaced = False
-        if node is not None:
-            replaced = node.atomic if self.apply else (node.strategy == "replace" or node.retain_keys)
         if node is None and self.custom and self.apply:
             self._custom_object(wanted, live, fields, path)
             return
+        if node is not None and (node.atomic if self.apply else node.strategy == "replace"):
+            self._replaced(wanted, live, node, path)
+            return
         self._map(wanted, live, node, fields, path)
-        if replaced:
+        if node is not None and node.retain_keys and not self.apply:
             self._surplus(wanted, live, node, path)
 
     def _surplus(self, wanted: Manifest, live: Manifest, node: Node | None, path: Path) -> None:
@@ -198,6 +205,9 @@ class Walk:
                 return
             raise Different(path, "differs")
         code = node.code
+        if _is_zero(wanted) and wanted is not False and path[-1] not in _ZERO_COUNTS:
+            self._doubt(path, wanted, live, "the server may fill in a default")
+            return
         if code == "q":
             canonical = canonical_quantity(wanted)
             if canonical == live:
@@ -228,7 +238,7 @@ class Walk:
             return  # left out by the server, as every empty list that is absent
         if type(wanted) is dict and not wanted and node.code == "m":
             return
-        if wanted is False and key in _FALSE_IS_ABSENT:
+        if key in _ZERO_IS_ABSENT and _is_zero(wanted) and type(wanted) is not dict:
             return
         if node.gated or _is_zero(wanted) or (type(wanted) is dict and not _says_something(wanted, node)):
             self._doubt(path, wanted, _NOTHING, "the server may drop it")
@@ -298,7 +308,7 @@ class Walk:
             name = f"[{','.join(str(part) for part in identity)}]"
             found = positions.get(identity)
             if found is None:
-                if item_node is None or _says_something(item, item_node):
+                if "" not in identity and (item_node is None or _says_something(item, item_node)):
                     raise Different((*path, name), "is missing")
                 self._doubt((*path, name), item, _NOTHING, "the server may drop it")
                 continue
@@ -319,6 +329,9 @@ class Walk:
     def _positional(self, wanted: list[Any], live: list[Any], node: Node | None, path: Path) -> None:
         """A list that is replaced as a whole: every item must come out as it lives."""
         if len(wanted) != len(live):
+            if not wanted and not self.custom:
+                self._doubt(path, wanted, live, "the server may fill in a default")
+                return
             raise Different(path, "the number of items differs")
         item_node = node.item if node is not None else None
         for at, (item, present) in enumerate(zip(wanted, live, strict=True)):
@@ -326,6 +339,9 @@ class Walk:
 
     def _replaced(self, wanted: Any, live: Any, node: Node | None, path: Path) -> None:
         if same(wanted, live):
+            return
+        if wanted is None:
+            self._doubt(path, wanted, live, "null")
             return
         if node is not None and node.code == "j":
             self._value(wanted, live, node, path)

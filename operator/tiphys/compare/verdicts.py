@@ -134,7 +134,7 @@ def _judge(target: Manifest, live: Manifest, server_side: bool) -> Verdict:
         else:
             walk.root(target, live, node, metadata_node(), None)
             original = last_applied(live)
-            if original is not None and original != target:
+            if original is not None and not _is_target(original, target):
                 removed_by_patch(walk, original, target, live, node, metadata_node())
     except Different as difference:
         return Verdict(DIFFERENT, str(difference))
@@ -144,6 +144,14 @@ def _judge(target: Manifest, live: Manifest, server_side: bool) -> Verdict:
         return _EQUAL
     first = walk.doubts[0]
     return Verdict(UNDECIDED, f"{dotted(first.path)}: {first.why}", _digest(walk.doubts))
+
+
+def _is_target(original: Manifest, target: Manifest) -> bool:
+    """Whether what was applied last is the target (kubectl adds empty annotations); quick."""
+    metadata = original.get("metadata")
+    if type(metadata) is dict and not metadata.get("annotations", True):
+        original = {**original, "metadata": {k: v for k, v in metadata.items() if k != "annotations"}}
+    return original == target
 
 
 def _digest(doubts: Sequence[Doubt]) -> str:
