@@ -47,13 +47,15 @@ from tiphys.sources.render.tools import Tools
 
 __all__ = ["RefSource", "RenderOptions", "RenderRequest", "Rendered", "Renderer"]
 
+_OPENED = 1000
 _REF = re.compile(r"^\$([A-Za-z0-9_-]+)(?:/|$)")
 
 
 class RenderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes in bytes, times in seconds. ``root`` is a folder of the renderer's own, emptied at start."""
+    """Sizes in bytes, times in seconds. ``root`` is a folder of the renderer's own, emptied at start
+    and best on the file system of the Git store; ``None``: a new one in the temporary folder."""
 
-    root: Path = Path(tempfile.gettempdir()) / f"tiphys-renders-{os.getuid()}"
+    root: Path | None = None
     helm: str = "helm"
     kustomize: str = "kustomize"
     limits: Limits = Limits()
@@ -85,9 +87,11 @@ class Renderer:
     def __init__(self, git: GitStore, options: RenderOptions | None = None) -> None:
         self._git = git
         self._options = options or RenderOptions()
-        limits = self._options.limits
-        self._tools = Tools(self._options.helm, self._options.kustomize, limits, self._options.root / "runs")
-        self.charts = ChartStore(self._options.root / "charts", self._tools, self._options.charts)
+        self._root = self._options.root or Path(tempfile.mkdtemp(prefix="tiphys-renders-"))
+        self._tools = Tools(
+            self._options.helm, self._options.kustomize, self._options.limits, self._root / "runs"
+        )
+        self.charts = ChartStore(self._root / "charts", self._tools, self._options.charts)
         self.cache = RenderCache(self._options.cache_bytes)
         self._known: OrderedDict[Hashable, _Known] = OrderedDict()
         self._failures = Failures(
@@ -95,17 +99,19 @@ class Renderer:
             self._options.pause_seconds,
             self._options.pause_requests,
         )
+        self._opened: OrderedDict[tuple[str, str], CommitFiles] = OrderedDict()
+        self._digests: dict[int, tuple[Repository, str]] = {}
         self._flights: Flights[Rendered] = Flights()
         self._turns = asyncio.Semaphore(self._options.parallelism or max(2, os.cpu_count() or 2))
         self.renders = 0
         """Renders so far; cached answers do not count."""
-        shutil.rmtree(self._options.root, ignore_errors=True)
+        shutil.rmtree(self._root, ignore_errors=True)
 
     async def close(self) -> None:
         """Ends running renders and removes the folder."""
         await self._flights.close()
         await self.charts.close()
-        await asyncio.to_thread(shutil.rmtree, self._options.root, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
 
     async def render(self, request: RenderRequest) -> Rendered:
         """The objects of one source.
@@ -121,7 +127,7 @@ class Renderer:
         if not source.path and not source.chart:
             return Rendered((), "", request.revision, "")
         refs = {name: request.refs[name] for name in _refs_used(source) if name in request.refs}
-        identity = _identity(request, refs)
+        identity = self._identity(request, refs)
         revisions = (request.revision, *(ref.revision for ref in refs.values()))
         async with AsyncExitStack() as stack:
             known = self._known.get(identity)
@@ -144,6 +150,16 @@ class Renderer:
         async with AsyncExitStack() as stack:
             plan, _ = await self._plan(request, await self._open(request, refs, stack))
             return plan.key()
+
+    def reads(self, request: RenderRequest) -> tuple[str, ...] | None:
+        """Paths that the last planning of this request looked at (a directory stands for all below
+        it); ``None``: unknown, or more than one tree of files."""
+        refs = {name: request.refs[name] for name in _refs_used(request.source) if name in request.refs}
+        known = self._known.get(self._identity(request, refs))
+        if known is None or known.traces is None or len(known.traces) != 1:
+            return None
+        trace, links = known.traces[0]
+        return None if links else tuple(trace)
 
     def _cached(self, key: str, request: RenderRequest) -> Rendered | None:
         found = self.cache.get(key)
@@ -220,11 +236,45 @@ class Renderer:
         return roots
 
     async def _commit(self, repository: Repository, revision: str, stack: AsyncExitStack) -> Files:
+        files = CommitFiles(self._git, repository, revision)
+        key = (self._digest(repository), revision)
+        opened = self._opened.get(key)
+        if opened is not None:
+            return files.like(opened)
         if await self._git.worktree_reason(repository, revision):
             path = await stack.enter_async_context(self._git.materialize(repository, revision, ("",)))
             whole = await self._git.root_tree(repository, revision)
             return WorktreeFiles(path, whole, self._git, repository, revision)
-        return await CommitFiles(self._git, repository, revision).open()
+        await files.open()
+        self._opened[key] = CommitFiles(self._git, repository, revision).like(files)
+        if len(self._opened) > _OPENED:
+            self._opened.popitem(last=False)
+        return files
+
+    def _digest(self, repository: Repository) -> str:
+        """The repository's credential digest (it covers the URL), computed once per object."""
+        known = self._digests.get(id(repository))
+        if known is not None and known[0] is repository:
+            return known[1]
+        if len(self._digests) > _OPENED:
+            self._digests.clear()
+        digest = repository.credential_digest
+        self._digests[id(repository)] = (repository, digest)
+        return digest
+
+    def _identity(self, request: RenderRequest, refs: Mapping[str, RefSource]) -> Hashable:
+        """What a planning depends on besides the files and the revisions."""
+        return (
+            self._digest(request.repository),
+            msgspec.json.encode(request.source),
+            request.app_name,
+            request.project,
+            request.destination_namespace,
+            request.kube_version,
+            request.api_versions,
+            request.settings,
+            tuple((name, self._digest(ref.repository)) for name, ref in refs.items()),
+        )
 
     async def _plan(self, request: RenderRequest, roots: Mapping[str, Files]) -> tuple[Plan, bool]:
         """The plan, and whether its key depends on the revision itself."""
@@ -278,19 +328,3 @@ def _refs_used(source: ApplicationSource) -> list[str]:
         return []
     given = (*source.helm.value_files, *(each.path for each in source.helm.file_parameters))
     return list(dict.fromkeys(match.group(1) for each in given if (match := _REF.match(each))))
-
-
-def _identity(request: RenderRequest, refs: Mapping[str, RefSource]) -> Hashable:
-    """What a planning depends on besides the files and the revisions."""
-    return (
-        request.repository.url,
-        request.repository.credential_digest,
-        msgspec.json.encode(request.source),
-        request.app_name,
-        request.project,
-        request.destination_namespace,
-        request.kube_version,
-        request.api_versions,
-        request.settings,
-        tuple((name, ref.repository.url) for name, ref in refs.items()),
-    )

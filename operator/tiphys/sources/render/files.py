@@ -108,6 +108,11 @@ class CommitFiles:
         self.links: Mapping[str, str] = {}
         self.trace: dict[str, str] = {}
 
+    def like(self, other: "CommitFiles") -> "CommitFiles":
+        """Opened as ``other``, of the same commit, is: without asking again."""
+        self.links, self.whole = other.links, other.whole
+        return self
+
     async def open(self) -> "CommitFiles":
         """Checks the commit's links and reads its root. Raises SourceError."""
         await self._git.check_links(self._repository, self.sha)
