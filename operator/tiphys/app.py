@@ -9,14 +9,16 @@ starts it anew; nothing is lost, since the state is in Kubernetes.
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tiphys.compare.tracking import Tracking
+from tiphys.handlers.resync import Held, Resync, list_manifests
 from tiphys.handlers.watching import Watching
 from tiphys.health.assessing import assess
 from tiphys.kube.client import ClusterClient
@@ -31,27 +33,30 @@ from tiphys.reconcile.comparison import Comparer
 from tiphys.reconcile.controller import Controller
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
+from tiphys.reconcile.measuring import RequestMeter
 from tiphys.reconcile.picture import app_samples, cluster_samples
 from tiphys.reconcile.queue import WorkQueue
 from tiphys.reconcile.refresh import Timeouts
 from tiphys.reconcile.services import ControllerOptions, Memory, Services
 from tiphys.reconcile.stores import Store
 from tiphys.reconcile.writing import ApplicationWriter
-from tiphys.resources.application import Application, decode
-from tiphys.resources.identity import GVK, AppKey, Manifest
 from tiphys.resources import project as projects_kind
+from tiphys.resources.application import Application, decode
+from tiphys.resources.identity import GVK, AppKey, GroupKind, ResourceKey
 from tiphys.resources.project import AppProject
 from tiphys.settings.clusters import Cluster
+from tiphys.settings.model import Settings
 from tiphys.settings.params import Params
-from tiphys.settings.store import SettingsStore
+from tiphys.settings.store import SettingsChange, SettingsStore
 from tiphys.sources.git.access import Trust
 from tiphys.sources.git.options import GitOptions
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.rendering import Renderer
 from tiphys.sync.engine import EngineOptions, SyncEngine
 from tiphys.telemetry.http import make_app, serving
-from tiphys.telemetry.logs import get_logger
+from tiphys.telemetry.logs import configure, get_logger
 from tiphys.telemetry.metrics import ControllerMetrics
+from tiphys.telemetry.redaction import Redactor
 
 log = get_logger(__name__)
 
@@ -68,6 +73,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         kubeconfig: file of the control cluster; None: in-cluster configuration.
         cache: folder for mirrors and checkouts; may be deleted at any time.
         flags: parameters given as flags (``--name`` → text).
+        redact: keeps secrets out of the log; it is told those of the settings.
         environ: the process's environment.
     """
 
@@ -77,6 +83,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     flags: Mapping[str, str]
     environ: Mapping[str, str]
     roles: tuple[str, ...] = ("controller",)
+    redact: Redactor = msgspec.field(default_factory=Redactor)
 
 
 async def run(options: RunOptions) -> None:
@@ -124,31 +131,35 @@ def connect(options: RunOptions) -> Connection:
 async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._CoroutineLike[None]"]]:
     """Everything built and filled; gives the parts to run, closes what must be closed."""
     connection = connect(options)
-    client = ClusterClient(connection)
     namespace = options.namespace
+    metrics = ControllerMetrics(
+        apps=lambda: app_samples(services), clusters=lambda: cluster_samples(services)
+    )
+    meter = RequestMeter(metrics)
+    client = ClusterClient(connection, on_sample=meter, on_begin=meter.begin)
     params, problems = Params.load(
         options.environ, await _command_parameters(client, namespace), options.flags, options.roles
     )
     for problem in problems:
         log.warning("parameter ignored: %s", problem)
+    configure(level=params.controller_log_level, style=params.controller_log_format, redact=options.redact)
+    metrics.show(
+        app_labels=params.metrics_application_labels,
+        app_conditions=params.metrics_application_conditions,
+        cluster_labels=params.metrics_cluster_labels,
+    )
     settings = SettingsStore(namespace, params)
+    _keep_secrets_out_of_logs(settings, options.redact)
     await _read_settings(client, settings, namespace)
 
     apps: Store[Application] = Store(decode)
     projects: Store[AppProject] = Store(projects_kind.decode)
     git = GitStore(
         options.cache / "git",
-        GitOptions(revision_cache_seconds=settings.snapshot.reconciliation_timeout or 180.0),
+        GitOptions(revision_cache_seconds=_revision_cache(settings)),
     )
     git.set_trust(_trust(settings))
     renderer = Renderer(git)
-    metrics = ControllerMetrics(
-        apps=lambda: app_samples(services),
-        clusters=lambda: cluster_samples(services),
-        app_labels=params.metrics_application_labels,
-        app_conditions=params.metrics_application_conditions,
-        cluster_labels=params.metrics_cluster_labels,
-    )
     # The reference's default rate is no wish of anybody's: the API server defends itself.
     rate = params.controller_k8s_client_qps
     limits = Limits(
@@ -156,7 +167,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         burst=params.controller_k8s_client_burst,
     )
     pool = ClusterPool(
-        lambda cluster: ClusterClient(from_cluster(cluster, connection), limits=limits),
+        lambda cluster: _cluster_client(metrics, cluster, connection, limits),
         lambda cluster, cluster_client: _live_cache(settings, metrics, controller, cluster, cluster_client),
     )
     queue: WorkQueue[AppKey] = WorkQueue(
@@ -175,7 +186,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         queue=queue,
         memory=Memory(),
         metrics=metrics,
-        options=_controller_options(settings),
+        live_options=_live_options(settings),
         engine=lambda cluster: SyncEngine(
             cluster,
             EngineOptions(
@@ -187,14 +198,39 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
     controller = Controller(services)
     everywhere = bool(params.application_namespaces)
     await _ensure_default_project(client, namespace)
-    async for manifest in _list(client, PROJECT, namespace):
+    async for manifest in list_manifests(client, PROJECT, namespace):
         controller.project_seen(manifest)
-    async for manifest in _list(client, APPLICATION, "" if everywhere else namespace):
+    async for manifest in list_manifests(client, APPLICATION, "" if everywhere else namespace):
         controller.application_seen(manifest)
-    watching = Watching(connection, namespace, everywhere=everywhere, triggers=controller, settings=settings)
-    settings.subscribe(lambda change: git.set_trust(_trust(settings)))
+    reach = "" if everywhere else namespace
+    resync = Resync(
+        client,
+        {
+            "applications": Held(APPLICATION, reach, lambda: _held(apps), controller.application_gone),
+            "appprojects": Held(PROJECT, namespace, lambda: _held(projects), controller.project_gone),
+            "configmaps": _held_settings("ConfigMap", settings),
+            "secrets": _held_settings("Secret", settings),
+        },
+    )
+    watching = Watching(
+        connection,
+        namespace,
+        everywhere=everywhere,
+        triggers=controller,
+        settings=settings,
+        on_gap=resync.gaps.put_nowait,
+    )
+
+    def settings_changed(change: SettingsChange) -> None:
+        git.set_trust(_trust(settings))
+        git.set_revision_cache(_revision_cache(settings))
+
+    settings.subscribe(settings_changed)
     log.info("ready: %d applications, %d projects", len(apps), len(projects))
-    endpoints = make_app(metrics=metrics.exposition)
+    endpoints = make_app(
+        metrics=metrics.exposition,
+        ready={"watches": watching.liveness.missing, "clusters": pool.pending},
+    )
     try:
         async with serving(endpoints, host="0.0.0.0", port=params.controller_metrics_port):
             yield {
@@ -202,6 +238,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
                 "events": services.events.run(),
                 "controller": controller.run(),
                 "watches": watching.run(),
+                "resync": resync.run(),
                 "maintenance": _maintain(git),
             }
     finally:
@@ -214,8 +251,57 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
             log.warning("not everything could be closed within %.0f s", STOP_SECONDS)
 
 
-def _controller_options(settings: SettingsStore) -> ControllerOptions:
-    snapshot = settings.snapshot
+def _held(store: Store[Any]) -> list[tuple[AppKey, str]]:
+    return [(AppKey(each.metadata.namespace, each.metadata.name), each.metadata.uid) for each in store]
+
+
+def _held_settings(kind: str, settings: SettingsStore) -> Held:
+    namespace = settings.snapshot.control_namespace
+
+    def gone(key: AppKey, _: str) -> None:
+        settings.delete(ResourceKey("", kind, key.namespace, key.name))
+
+    return Held(
+        GVK("", "v1", kind),
+        namespace,
+        lambda: [(AppKey(namespace, name), "") for name in settings.names(kind)],
+        gone,
+    )
+
+
+def _keep_secrets_out_of_logs(settings: SettingsStore, redact: Redactor) -> None:
+    def learn(snapshot: Settings) -> None:
+        redact.learn("settings", snapshot.secret_values())
+
+    settings.subscribe(lambda change: learn(change.new))
+    learn(settings.snapshot)
+
+
+def _cluster_client(
+    metrics: ControllerMetrics, cluster: Cluster, own: Connection, limits: Limits
+) -> ClusterClient:
+    meter = RequestMeter(metrics, cluster.server)
+    return ClusterClient(from_cluster(cluster, own), limits=limits, on_sample=meter, on_begin=meter.begin)
+
+
+def _revision_cache(settings: SettingsStore) -> float:
+    return settings.snapshot.reconciliation_timeout or 180.0
+
+
+def _live_options(settings: SettingsStore) -> Callable[[], ControllerOptions]:
+    """The switches, read again only when there is a new snapshot."""
+    known = (settings.snapshot, _controller_options(settings.snapshot))
+
+    def options() -> ControllerOptions:
+        nonlocal known
+        if known[0] is not settings.snapshot:
+            known = (settings.snapshot, _controller_options(settings.snapshot))
+        return known[1]
+
+    return options
+
+
+def _controller_options(snapshot: Settings) -> ControllerOptions:
     params = snapshot.params
     return ControllerOptions(
         timeouts=Timeouts(snapshot.reconciliation_timeout, snapshot.hard_reconciliation_timeout),
@@ -242,6 +328,11 @@ def _live_cache(
     client: ClusterClient,
 ) -> ClusterCache:
     snapshot = settings.snapshot
+
+    def events(kind: GroupKind, count: int, seconds: float) -> None:
+        metrics.cluster_event(cluster.server, kind.group, kind.kind, count)
+        metrics.events_processed(cluster.server, seconds=seconds, count=count)
+
     return ClusterCache(
         client,
         resource_filter=snapshot.resource_filter,
@@ -256,6 +347,7 @@ def _live_cache(
         update_digest=UpdateDigest(
             snapshot.overrides, snapshot.compare_options, snapshot.ignore_resource_updates_enabled
         ),
+        on_batch=events,
     )
 
 
@@ -275,18 +367,9 @@ async def _command_parameters(client: ClusterClient, namespace: str) -> Mapping[
 
 async def _read_settings(client: ClusterClient, settings: SettingsStore, namespace: str) -> None:
     for kind in ("ConfigMap", "Secret"):
-        async for manifest in _list(client, GVK("", "v1", kind), namespace):
+        async for manifest in list_manifests(client, GVK("", "v1", kind), namespace):
             if settings.is_relevant(manifest):
                 settings.put(manifest)
-
-
-async def _list(client: ClusterClient, gvk: GVK, namespace: str) -> AsyncIterator[Manifest]:
-    resource = await client.resource_of(gvk)
-    async for page in client.list_pages(resource, namespace):
-        for manifest in msgspec.json.decode(page)["items"]:
-            manifest["apiVersion"] = gvk.api_version
-            manifest["kind"] = gvk.kind
-            yield manifest
 
 
 async def _ensure_default_project(client: ClusterClient, namespace: str) -> None:

@@ -109,7 +109,7 @@ class Operator:
 
     def is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.metrics_url}/healthz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.metrics_url}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -85,7 +85,7 @@ def run(
     given = parse_parameters(tuple(context.args), roles)
     environ = dict(os.environ)
     try:
-        configure(
+        redact = configure(
             level=given.get("--loglevel") or environ.get("ARGOCD_APPLICATION_CONTROLLER_LOGLEVEL") or "info",
             style=given.get("--logformat")
             or environ.get("ARGOCD_APPLICATION_CONTROLLER_LOGFORMAT")
@@ -100,6 +100,7 @@ def run(
         flags=given,
         environ=environ,
         roles=roles,
+        redact=redact,
     )
     try:
         asyncio.run(app.run(options))

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import aiohttp
 import kopf
 
+from tiphys.handlers.liveness import Liveness
 from tiphys.kube.connections import Connection
 from tiphys.resources.identity import AppKey, Manifest, ResourceKey
 from tiphys.telemetry.logs import get_logger
@@ -22,6 +23,9 @@ log = get_logger(__name__)
 GROUP, VERSION = "argoproj.io", "v1alpha1"
 WORKER_LIMIT = 16
 PAGE = 500
+SILENCE = 150.0
+"""Bookmarks come every minute; a stream silent for so many seconds is taken for half-open."""
+KINDS = ("applications", "appprojects", "configmaps", "secrets")
 
 
 class Triggers(Protocol):
@@ -47,6 +51,7 @@ class Watching:
         connection: to the control cluster.
         control_namespace: where projects and settings live.
         everywhere: watch Applications in all namespaces.
+        on_gap: told the plural name of a kind whose deletions may have been missed.
     """
 
     def __init__(
@@ -57,12 +62,14 @@ class Watching:
         everywhere: bool,
         triggers: Triggers,
         settings: SettingsSink,
+        on_gap: Callable[[str], None],
     ):
         self._connection = connection
         self._namespace = control_namespace
         self._everywhere = everywhere
         self._triggers = triggers
         self._settings = settings
+        self.liveness = Liveness(KINDS, on_gap)
 
     async def run(self) -> None:
         """Watch until cancelled; raises what ended a watch."""
@@ -87,6 +94,7 @@ class Watching:
                 connector=aiohttp.TCPConnector(limit=0, ssl=context if context is not None else False),
                 headers={"Authorization": authorization} if authorization else {},
                 proxy=connection.proxy or None,
+                trace_configs=[self.liveness.tracing()],
             )
             return kopf.AiohttpSession(
                 server=connection.server,
@@ -100,6 +108,7 @@ class Watching:
         settings.queueing.worker_limit = WORKER_LIMIT
         settings.queueing.idle_timeout = 0.5
         settings.watching.chunk_size = PAGE
+        settings.watching.inactivity_timeout = SILENCE
         settings.execution.max_workers = 1
         await kopf.operator(
             registry=registry, settings=settings, standalone=True, stop_flag=asyncio.Event(), **reach

@@ -85,6 +85,7 @@ class ClusterCache:
             and filters.
         namespaces, cluster_resources: the restriction of the cluster's Secret.
         respect_rbac: ``resource.respectRBAC``: ``""``, ``normal`` or ``strict``.
+        on_batch: told of each batch of watch events: kind, number, seconds it took (metrics).
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class ClusterCache:
         respect_rbac: str = "",
         times: Times = Times(),  # noqa: B008 (frozen)
         clock: Callable[[], float] = time.time,
+        on_batch: Callable[[GroupKind, int, float], None] = lambda kind, count, seconds: None,
     ) -> None:
         self.server = server or client.server
         self._client = client
@@ -113,6 +115,7 @@ class ClusterCache:
         self._respect_rbac = respect_rbac
         self._times = times
         self._clock = clock
+        self._on_batch = on_batch
         self._reading = Reading(tracking, assess, custom_labels=custom_labels)
         if update_digest is not None:
             self._reading = msgspec.structs.replace(self._reading, update_digest=update_digest)
@@ -275,6 +278,7 @@ class ClusterCache:
             on_state=self._on_state,
             on_denied=self._on_denied,
             log_bug=self._log_bug,
+            on_batch=self._on_batch,
         )
 
     def _forget(self, follower: Follower) -> None:

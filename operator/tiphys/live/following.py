@@ -21,7 +21,7 @@ from tiphys.kube.errors import ApiError, ClusterUnreachable, Forbidden, Gone, No
 from tiphys.live.outage import Backoff, Outage
 from tiphys.live.reading import KindReader, MetaView
 from tiphys.live.records import LiveObject
-from tiphys.resources.identity import ResourceKey
+from tiphys.resources.identity import GroupKind, ResourceKey
 
 SLICE = 50
 """Objects handled between two turns of the event loop."""
@@ -83,6 +83,7 @@ class Follower:
         on_state: Callable[["Follower"], None],
         on_denied: Callable[["Follower"], Awaitable[bool]],
         log_bug: Callable[["Follower", Exception], None],
+        on_batch: Callable[[GroupKind, int, float], None] = lambda kind, count, seconds: None,
     ) -> None:
         self.resource = resource
         self.namespace = namespace
@@ -104,6 +105,8 @@ class Follower:
         self._on_state = on_state
         self._on_denied = on_denied
         self._log_bug = log_bug
+        self._on_batch = on_batch
+        self._objects = 0  # told by events so far (bookmarks tell none)
 
     async def run(self) -> None:
         """Follow until cancelled, or until ``on_denied`` says to leave it."""
@@ -192,11 +195,15 @@ class Follower:
         async with stream as batches:
             with self._well_if_it_lasts():
                 async for lines in batches:
+                    begin, before = clock(), self._objects
                     for index, line in enumerate(lines):
                         self._take(line)
                         if index % SLICE == SLICE - 1:
                             await asyncio.sleep(0)
                     self._well()
+                    if self._objects > before:
+                        count = self._objects - before
+                        self._on_batch(self.resource.group_kind, count, clock() - begin)
                     await asyncio.sleep(0)
         if events == self.events and clock() - started < SHORT_WATCH_SECONDS:
             await self._pause("waiting")
@@ -210,8 +217,10 @@ class Follower:
         if event.type == "DELETED":
             key = ResourceKey(self.resource.group, self.resource.kind, meta.namespace, meta.name)
             self._sink.gone(key, meta.resource_version, meta.uid)
+            self._objects += 1
         elif event.type in ("ADDED", "MODIFIED"):
             self._sink.seen(self._reader.event_record(event, line))
+            self._objects += 1
         if meta.resource_version:
             self.version = meta.resource_version
 

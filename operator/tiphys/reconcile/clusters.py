@@ -105,6 +105,15 @@ class ClusterPool:
         """The handle of a cluster that is in use already."""
         return self._handles.get(server)
 
+    def pending(self) -> str:
+        """``""``, or which clusters' first lists are still being read."""
+        names = [
+            handle.cluster.server
+            for handle in self
+            if handle.cache.state.synced_at is None and not handle.cache.state.error
+        ]
+        return f"the first lists of {', '.join(sorted(names))} are not done" if names else ""
+
     def align(self, clusters: Clusters) -> None:
         """The Secrets of clusters changed: leave what is gone or reached in another way now."""
         for server, handle in list(self._handles.items()):

@@ -4,6 +4,7 @@ The triggers of applications.md 8 arrive here as method calls (from the handlers
 the settings) and become keys with a level; nothing is worked on outside the queue.
 """
 
+import logging
 import random
 
 from tiphys.kube.errors import ApiError, ClusterUnreachable
@@ -12,6 +13,7 @@ from tiphys.projects.orphans import monitors_orphans
 from tiphys.reconcile.application import Look, look
 from tiphys.reconcile.autosync import COMPLETED
 from tiphys.reconcile.deletion import finalize
+from tiphys.reconcile.measuring import revision_text, working_on
 from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.reconcile.operation import advance
 from tiphys.reconcile.picture import labels_of
@@ -38,6 +40,7 @@ class Controller:
     def __init__(self, services: Services):
         self._s = services
         services.settings_store.subscribe(self.settings_changed)
+        services.desired.on_moved = self.revision_moved
 
     # Triggers -------------------------------------------------------------------------------
 
@@ -47,7 +50,8 @@ class Controller:
         if new is None:
             return
         if old is None:
-            self._s.queue.add(new.key, Priority.TIMER)
+            # New, or seen for the first time since the start: much may have happened meanwhile.
+            self._s.ask(new.key, Level.LATEST, Priority.TIMER)
         elif (priority := _concern(old, new)) is not None:
             if _automation_enabled(old, new):
                 self._s.memory.request(new.key, Level.LATEST)
@@ -107,13 +111,24 @@ class Controller:
         level = Level.RECENT if change.is_root else Level.TREE
         self._s.ask(key, level, Priority.OPERATION if running else Priority.CHANGE)
 
+    def revision_moved(self, key: AppKey) -> None:
+        """A new commit touches files that the application reads."""
+        self._s.ask(key, Level.LATEST, Priority.CHANGE)
+
     def settings_changed(self, change: SettingsChange) -> None:
         """A ConfigMap or Secret of the settings changed: only what depends on it looks again."""
         if not change.areas:
             return
         log.info("settings changed: %s", ", ".join(sorted(change.areas)))
+        if "clusters" in change.areas:
+            self._s.pool.align(change.new.clusters)
+        if "comparison" in change.areas:
+            self._s.pool.rebuild()
         for app in self._s.apps:
-            self._s.ask(app.key, Level.LATEST, Priority.TIMER)
+            if change.areas == {"other"}:
+                self._next_look(app)  # the interval may be shorter now
+            else:
+                self._s.ask(app.key, Level.LATEST, Priority.TIMER)
 
     # Work -----------------------------------------------------------------------------------
 
@@ -134,7 +149,8 @@ class Controller:
         ):
             return
         try:
-            await self._bring_forward(app)
+            with working_on(app, labels_of(self._s, app)):
+                await self._bring_forward(app)
         except Stale:
             self._s.queue.add(key, Priority.CHANGE)
         except Vanished:
@@ -162,9 +178,21 @@ class Controller:
         if refresh is not None:
             started = self._s.clock()
             had_operation = app.operation is not None
+            before = app.metadata.resource_version
             seen = await look(self._s, app, refresh)
             app = seen.app
-            self._s.metrics.reconciled(labels_of(self._s, app), (self._s.clock() - started).total_seconds())
+            seconds = (self._s.clock() - started).total_seconds()
+            self._s.metrics.reconciled(labels_of(self._s, app), seconds)
+            wrote = app.metadata.resource_version != before
+            log.log(
+                logging.INFO if wrote else logging.DEBUG,
+                "Reconciliation completed",
+                extra={
+                    "time_ms": round(seconds * 1000),
+                    "why": refresh.why,
+                    "revision": revision_text(app),
+                },
+            )
             if app.operation is not None and not had_operation:
                 app = await advance(self._s, app, seen)
             elif app.operation is not None:

@@ -234,7 +234,13 @@ async def _complete(services: Services, app: Application, state: OperationState,
     automated = state.operation.initiated_by.automated
     if not dry_run:
         services.ask(app.key, Level.LATEST if automated else Level.FORCE, Priority.CHANGE)
-    log.info("operation %s: %s", state.phase, state.message, extra={"app": str(app.key), "operation": "sync"})
+    done_with = state.sync_result or SyncOperationResult()
+    log.info(
+        "operation %s: %s",
+        state.phase,
+        state.message,
+        extra={"revision": done_with.revision or ",".join(done_with.revisions), "operation": "sync"},
+    )
     return written
 
 

@@ -76,7 +76,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     queue: WorkQueue[AppKey]
     memory: Memory
     metrics: ControllerMetrics
-    options: ControllerOptions
+    live_options: Callable[[], ControllerOptions]
     engine: Callable[[SyncCluster], SyncEngine]
     clock: Callable[[], datetime]
 
@@ -84,6 +84,11 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     def settings(self) -> Settings:
         """The settings as they are now."""
         return self.settings_store.snapshot
+
+    @property
+    def options(self) -> ControllerOptions:
+        """The switches as they are now; some of them live in ``argocd-cm``."""
+        return self.live_options()
 
     def ask(self, key: AppKey, level: Level, priority: Priority, *, after: float = 0.0) -> None:
         """Ask for a look at an application."""

@@ -123,6 +123,10 @@ class SettingsStore:
             merged |= found
         return MappingProxyType(merged)
 
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Names of the ConfigMaps or Secrets that the settings are made of now."""
+        return tuple(self._config_maps if kind == "ConfigMap" else self._secrets)
+
     def subscribe(self, callback: Callable[[SettingsChange], None]) -> Callable[[], None]:
         """Call back after each change, in the order of subscription; returns how to stop it."""
         self._subscribers.append(callback)

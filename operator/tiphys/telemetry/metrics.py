@@ -83,7 +83,9 @@ class ControllerMetrics:
         if process:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
-        self.registry.register(PictureCollector(apps, clusters, app_labels, app_conditions, cluster_labels))
+        self._pictures = PictureCollector(apps, clusters)
+        self._pictures.show(app_labels, app_conditions, cluster_labels)
+        self.registry.register(self._pictures)
         self.client = ClientMetrics(self.registry)
         self._queues = QueueMetrics(self.registry)
 
@@ -141,6 +143,16 @@ class ControllerMetrics:
         self, name: str, text: str, labels: str, buckets: tuple[float, ...] = SECONDS_BUCKETS
     ) -> Histogram:
         return Histogram(name, text, labels.split(), buckets=buckets, registry=self.registry)
+
+    def show(
+        self,
+        *,
+        app_labels: tuple[str, ...],
+        app_conditions: tuple[str, ...],
+        cluster_labels: tuple[str, ...],
+    ) -> None:
+        """Choose the labels and conditions to show (the ``--metrics-…`` lists)."""
+        self._pictures.show(app_labels, app_conditions, cluster_labels)
 
     def sync_completed(self, app: AppLabels, *, phase: str, dry_run: bool, seconds: float) -> None:
         """An operation ended in this phase after so many seconds."""

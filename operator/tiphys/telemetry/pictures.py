@@ -61,12 +61,15 @@ class PictureCollector(Collector):
         self,
         apps: Callable[[], Iterable[AppSample]],
         clusters: Callable[[], Iterable[ClusterSample]],
-        app_labels: tuple[str, ...],
-        app_conditions: tuple[str, ...],
-        cluster_labels: tuple[str, ...],
     ) -> None:
         self._apps = apps
         self._clusters = clusters
+        self.show((), (), ())
+
+    def show(
+        self, app_labels: tuple[str, ...], app_conditions: tuple[str, ...], cluster_labels: tuple[str, ...]
+    ) -> None:
+        """Labels and conditions that users chose."""
         self._app_labels = _distinct(app_labels)
         self._app_conditions = app_conditions
         self._cluster_labels = _distinct(cluster_labels)
