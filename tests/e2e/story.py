@@ -32,13 +32,15 @@ def config_map(name: str, data: Mapping[str, str] | None = None, **metadata: Any
 
 
 class Story:
-    """See the module. ``name`` is also the destination namespace and the Application's name."""
+    """See the module. ``name`` is also the destination namespace and the Application's name;
+    ``control`` the namespace of the operator that looks after it."""
 
-    def __init__(self, kubectl: Kubectl, repository: Path, name: str):
+    def __init__(self, kubectl: Kubectl, repository: Path, name: str, control: str = CONTROL_NAMESPACE):
         self.kubectl = kubectl
         self.repository = repository
         self.name = name
         self.namespace = name
+        self.control = control
         self._apps: list[tuple[str, str]] = []
         repository.mkdir(parents=True)
         self.git("init", "-q", "-b", "main")
@@ -69,14 +71,16 @@ class Story:
 
     # The Application
 
-    def application(
-        self, name: str = "", *, namespace: str = CONTROL_NAMESPACE, **spec: Any
-    ) -> dict[str, Any]:
+    def application(self, name: str = "", *, namespace: str = "", **spec: Any) -> dict[str, Any]:
         """The manifest of an Application of this repository; keyword arguments replace spec fields.
 
         ``metadata`` and ``operation`` among them go where they belong.
         """
-        metadata = {"name": name or self.name, "namespace": namespace, **spec.pop("metadata", {})}
+        metadata = {
+            "name": name or self.name,
+            "namespace": namespace or self.control,
+            **spec.pop("metadata", {}),
+        }
         operation = spec.pop("operation", None)
         source = {"repoURL": f"file://{self.repository}", "targetRevision": "main", "path": "app"}
         manifest = {
@@ -109,14 +113,16 @@ class Story:
         """A syncPolicy that syncs by itself."""
         return {"automated": flags}
 
-    def get(self, name: str = "", namespace: str = CONTROL_NAMESPACE) -> dict[str, Any]:
+    def get(self, name: str = "", namespace: str = "") -> dict[str, Any]:
         """The Application as it is now."""
-        return dict(self.kubectl.json("get", APPLICATIONS, name or self.name, "-n", namespace))
+        return dict(
+            self.kubectl.json("get", APPLICATIONS, name or self.name, "-n", namespace or self.control)
+        )
 
     def annotate(self, **annotations: str) -> None:
         """Annotate the Application; ``refresh="hard"`` and the like."""
         pairs = [f"argocd.argoproj.io/{key}={value}" for key, value in annotations.items()]
-        self.kubectl("annotate", APPLICATIONS, self.name, "-n", CONTROL_NAMESPACE, "--overwrite", *pairs)
+        self.kubectl("annotate", APPLICATIONS, self.name, "-n", self.control, "--overwrite", *pairs)
 
     def refresh(self, kind: str = "normal") -> None:
         """Ask for a refresh and wait until it was made."""
@@ -133,7 +139,7 @@ class Story:
             APPLICATIONS,
             self.name,
             "-n",
-            CONTROL_NAMESPACE,
+            self.control,
             "--type=merge",
             "-p",
             json.dumps(operation),
@@ -145,7 +151,7 @@ class Story:
         condition: Callable[[dict[str, Any]], Any],
         *,
         name: str = "",
-        namespace: str = CONTROL_NAMESPACE,
+        namespace: str = "",
         seconds: float = PATIENCE,
     ) -> dict[str, Any]:
         """The Application as soon as ``condition`` holds for it."""
@@ -185,11 +191,14 @@ class Story:
         assert state["phase"] == phase, json.dumps(state, indent=1)
         return state
 
-    def wait_condition(self, kind: str, text: str, *, seconds: float = PATIENCE) -> dict[str, Any]:
+    def wait_condition(
+        self, kind: str, text: str, *, name: str = "", seconds: float = PATIENCE
+    ) -> dict[str, Any]:
         """Wait for a condition of a type whose message contains ``text``."""
         return self.wait(
             f"condition {kind} with {text!r}",
             lambda app: any(c["type"] == kind and text in c["message"] for c in conditions(app)),
+            name=name,
             seconds=seconds,
         )
 
