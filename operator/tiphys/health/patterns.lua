@@ -188,6 +188,7 @@ function go(state, s, p)
             if not p then return nil end
         elseif char == "%" and find(following, "^%d") then
             local text = capture_value(state, tonumber(following))
+            if type(text) == "number" then return nil end
             if sub(state.subject, s, s + #text - 1) ~= text then return nil end
             s, p = s + #text, p + 2
         else
@@ -213,18 +214,20 @@ function go(state, s, p)
     end
 end
 
--- First match at or after init: start, end, captures.
+local function values_of(state)
+    local values = {}
+    for index = 1, #state.captures do values[index] = capture_value(state, index) end
+    return values
+end
+
+-- First match at or after init: start, end, the state that holds the captures.
 local function search(subject, pattern, init)
     local anchored = sub(pattern, 1, 1) == "^"
     local state = { subject = subject, pattern = anchored and sub(pattern, 2) or pattern }
     for s = init, #subject + 1 do
         state.captures = {}
         local stop = go(state, s, 1)
-        if stop then
-            local values = {}
-            for index = 1, #state.captures do values[index] = capture_value(state, index) end
-            return s, stop - 1, values
-        end
+        if stop then return s, stop - 1, state end
         if anchored then return nil end
     end
     return nil
@@ -233,6 +236,7 @@ end
 local function start_of(subject, init)
     init = tonumber(init) or 1
     if init < 0 then init = #subject + init + 1 end
+    if init > #subject + 1 then init = #subject + 1 end
     return init < 1 and 1 or init
 end
 
@@ -260,18 +264,18 @@ function lib.find(subject, pattern, init, plain)
     end
     init = start_of(subject, init)
     if plain then pattern = gsub(pattern, "%W", "%%%0") end
-    local from, to, values = search(subject, pattern, init)
+    local from, to, state = search(subject, pattern, init)
     if not from then return nil end
-    return from, to, unpack(values)
+    return from, to, unpack(values_of(state))
 end
 
 function lib.match(subject, pattern, init)
     subject, pattern = checked(subject, pattern, "match")
     if cheap(subject, pattern) then return match(subject, pattern, init) end
-    local from, to, values = search(subject, pattern, start_of(subject, init))
+    local from, to, state = search(subject, pattern, start_of(subject, init))
     if not from then return nil end
-    if #values == 0 then return sub(subject, from, to) end
-    return unpack(values)
+    if #state.captures == 0 then return sub(subject, from, to) end
+    return unpack(values_of(state))
 end
 
 function lib.gmatch(subject, pattern)
@@ -282,24 +286,24 @@ function lib.gmatch(subject, pattern)
     local at = 1
     return function()
         if at > #subject + 1 then return nil end
-        local from, to, values = search(subject, pattern, at)
+        local from, to, state = search(subject, pattern, at)
         if not from then
             at = #subject + 2
             return nil
         end
         at = to < from and from + 1 or to + 1
-        if #values == 0 then return sub(subject, from, to) end
-        return unpack(values)
+        if #state.captures == 0 then return sub(subject, from, to) end
+        return unpack(values_of(state))
     end
 end
 lib.gfind = lib.gmatch
 
-local function replacement(by, whole, values)
-    local kind, value = type(by), nil
+local function replacement(by, whole, state)
+    local kind, value, captured = type(by), nil, #state.captures
     if kind == "function" then
-        if #values == 0 then value = by(whole) else value = by(unpack(values)) end
+        if captured == 0 then value = by(whole) else value = by(unpack(values_of(state))) end
     elseif kind == "table" then
-        if values[1] == nil then value = by[whole] else value = by[values[1]] end
+        if captured == 0 then value = by[whole] else value = by[capture_value(state, 1)] end
     else
         local parts, at = {}, 1
         by = tostring(by)
@@ -312,10 +316,11 @@ local function replacement(by, whole, values)
                     char = whole
                 elseif find(char, "^%d") then
                     local index = tonumber(char)
-                    if values[index] == nil and not (index == 1 and #values == 0) then
-                        error("invalid capture index", 0)
+                    if index == 1 and captured == 0 then
+                        char = whole
+                    else
+                        char = tostring(capture_value(state, index))
                     end
-                    char = values[index] == nil and whole or tostring(values[index])
                 end
             end
             parts[#parts + 1] = char
@@ -343,11 +348,11 @@ function lib.gsub(subject, pattern, by, most)
     most = tonumber(most) or #subject + 1
     local parts, at, count = {}, 1, 0
     while count < most do
-        local from, to, values = search(subject, pattern, at)
+        local from, to, state = search(subject, pattern, at)
         if not from then break end
         count = count + 1
         parts[#parts + 1] = sub(subject, at, from - 1)
-        parts[#parts + 1] = replacement(by, sub(subject, from, to), values)
+        parts[#parts + 1] = replacement(by, sub(subject, from, to), state)
         if to < from then
             parts[#parts + 1] = sub(subject, from, from)
             at = from + 1

@@ -5,7 +5,9 @@
 --
 -- Limits: a hook counts VM instructions and, past the budget, raises at every further
 -- instruction, so that no pcall can swallow it. C functions that could loop or recurse for long
--- without running an instruction are wrapped (patterns: see patterns.lua).
+-- without running an instruction are wrapped (patterns: see patterns.lua). The hook needs a C call
+-- to run, so near the limit of nested C calls it fails instead of counting: whoever catches that
+-- failure (pcall, resume) pays a whole step of the budget for it.
 
 local match_safely, budget_step, most_seconds = ...
 
@@ -40,6 +42,41 @@ function watched(fn)
     local co = co_create(fn)
     debug_sethook(co, remaining > 0 and count or expired, "", remaining > 0 and budget_step or 1)
     return co
+end
+
+local MOST_NESTED = 16 -- coroutines inside coroutines; each may nest 200 C calls on one C stack
+local nested = 0
+
+-- Charges for a caught "C stack overflow", which may hide a step that was not counted.
+local function caught(ok, why, ...)
+    if not ok and type(why) == "string" and find(why, "stack overflow", 1, true) then
+        remaining = remaining - budget_step
+        if remaining <= 0 then
+            debug_sethook(expired, "", 1)
+            error(DEADLINE, 0)
+        end
+    end
+    return ok, why, ...
+end
+
+local function safe_pcall(fn, ...) return caught(pcall(fn, ...)) end
+
+-- Not the real xpcall: its handler would run inside the hook that raised, where no hook works.
+local function handled(handler, ok, why, ...)
+    if ok then return ok, why, ... end
+    local _, answer = safe_pcall(handler, why)
+    return false, answer
+end
+local function safe_xpcall(fn, handler) return handled(handler, safe_pcall(fn)) end
+
+local function left(...)
+    nested = nested - 1
+    return ...
+end
+local function resume(co, ...)
+    if nested >= MOST_NESTED then return false, "too many nested coroutines" end
+    nested = nested + 1
+    return caught(left(co_resume(co, ...)))
 end
 
 local function copy(source, names)
@@ -112,11 +149,11 @@ end
 local function base(env, modules)
     env._G = env
     env._VERSION = _VERSION
-    for name in ("assert error ipairs next pairs pcall rawequal rawget rawset select setmetatable " ..
-        "getmetatable tostring type unpack xpcall"):gmatch("%S+") do
+    for name in ("assert error ipairs next pairs rawequal rawget rawset select setmetatable " ..
+        "getmetatable tostring type unpack"):gmatch("%S+") do
         env[name] = _G[name]
     end
-    env.tonumber = number_of
+    env.tonumber, env.pcall, env.xpcall = number_of, safe_pcall, safe_xpcall
     env.print = function() end
     env.collectgarbage = function() return 0 end
     env.dofile, env.loadfile = refused("dofile"), refused("loadfile")
@@ -154,7 +191,7 @@ local function strings()
 end
 
 local function coroutines()
-    local lib = { resume = co_resume, status = co_status, yield = co_yield, running = co_running }
+    local lib = { resume = resume, status = co_status, yield = co_yield, running = co_running }
     lib.create = function(fn) return watched(fn) end
     lib.wrap = function(fn)
         local co = watched(fn)
@@ -162,7 +199,7 @@ local function coroutines()
             if ok then return ... end
             error((...), 0)
         end
-        return function(...) return deliver(co_resume(co, ...)) end
+        return function(...) return deliver(resume(co, ...)) end
     end
     return lib
 end
@@ -175,7 +212,7 @@ local function environment(open, obj, params)
         env.string, env.math, env.coroutine = strings(), copy(real_math,
             "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max " ..
             "min mod modf pi pow rad random randomseed sin sinh sqrt tan tanh"), coroutines()
-        env.os = { time = os_time, date = date, clock = os_clock, difftime = os_difftime, getenv = function() end }
+        env.os = { time = os_time, date = date, clock = os_clock, difftime = os_difftime, getenv = function() return nil end }
         for name in ("string math coroutine table"):gmatch("%S+") do modules[name] = env[name] end
         debug_setmetatable("", { __index = env.string })
     else
@@ -232,7 +269,7 @@ end
 
 -- Runs a compiled script; returns "ok", JSON or "type", typename of its last value, or "error", text.
 local function run(chunk, open, obj, params, budget)
-    remaining, started = budget, os_clock()
+    remaining, started, nested = budget, os_clock(), 0
     setfenv(chunk, environment(open, obj, params))
     local kind, answer
     local co = watched(function()
