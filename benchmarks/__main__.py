@@ -29,7 +29,7 @@ from tests.controlplane import ControlPlane
 from tests.controlplane.building import ensure_binaries
 from tests.controlplane.installation import Operator, install
 from tests.controlplane.kubectl import clean_environment
-from tests.controlplane.processes import Program, free_ports
+from tests.controlplane.processes import Program, free_ports, tail
 from tests.controlplane.reporting import Reporter
 
 INSTALL = Path(__file__).with_name("install")
@@ -174,10 +174,19 @@ async def _scenarios(
                 ("B9", partial(scenarios.big_one_change, bench, objects)),
             ]
     results = []
+    await bench.meter.until_quiet(30)  # its start belongs to B8
     for name, scenario in plan:
         if name == "B1" or name in wanted:
-            with reporter.step(f"{name} with {bench.size} applications"):
-                results.append(await scenario())
+            with reporter.step(f"{name} with {bench.size} applications") as step:
+                try:
+                    result = await scenario()
+                except Exception as error:
+                    # One broken scenario must not cost the figures of the others.
+                    result = Measured(name, bench.size, failure=f"{type(error).__name__}: {error}")
+                results.append(result)
+                if result.failure:
+                    step.skip(result.failure)
+                    reporter.say(tail(bench.operator().program.log_file))
     return results
 
 

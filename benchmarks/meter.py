@@ -157,7 +157,7 @@ class Meter:
             try:
                 yield result
                 result.wall = time.monotonic() - started
-                await self._until_quiet(settle)
+                await self.until_quiet(settle)
             finally:
                 sampler.cancel()
         elapsed = time.monotonic() - started
@@ -172,7 +172,8 @@ class Meter:
             idle = self.background.get(verb, 0.0) * elapsed
             result.requests[verb] = max(0, after[verb] - requests[verb] - own - round(idle))
 
-    async def _until_quiet(self, seconds: float) -> None:
+    async def until_quiet(self, seconds: float) -> None:
+        """Return when Tiphys uses next to no CPU, at the latest after so many seconds."""
         limit = time.monotonic() + seconds
         before = cpu_seconds(self.product())
         while time.monotonic() < limit:

@@ -145,6 +145,8 @@ async def drift(bench: Bench) -> Measured:
         if healed:
             waits.append(time.monotonic() - started)
 
+    # The driver's watch may be a moment behind the applications' states.
+    await bench.config_maps.wait_for(lambda objects: all(name in objects for name in names), seconds=10)
     async with bench.meter.measure(f"B6 {len(names)} drifts", bench.size) as result:
         async with asyncio.TaskGroup() as group:
             for name in names:

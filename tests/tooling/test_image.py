@@ -60,8 +60,9 @@ def test_the_steps_of_the_package_give_a_working_command(tmp_path: Path) -> None
 
 def files_of(package: Path) -> set[str]:
     """Code and data alike: a data file that the wheel forgets is missed only where it is read."""
-    paths = (path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(path.relative_to(package)) for path in paths}
+    paths = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+    caches = ("__pycache__", ".mypy_cache", ".ruff_cache")
+    return {str(path) for path in paths if path.parts[0] not in caches and "__pycache__" not in path.parts}
 
 
 def copy(names: list[str], target: Path) -> None:
