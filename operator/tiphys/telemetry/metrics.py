@@ -9,7 +9,7 @@ and a deleted one disappears at once. ``restart_counters`` is ``--metrics-cache-
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from prometheus_client import (
@@ -21,7 +21,9 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
 
 from tiphys.telemetry.client_metrics import ClientMetrics
 from tiphys.telemetry.pictures import (
@@ -216,7 +218,19 @@ class ControllerMetrics:
 
     def exposition(self) -> bytes:
         """What ``/metrics`` answers, in the Prometheus text format."""
-        return generate_latest(self.registry)
+        return generate_latest(_WithoutCreated(self.registry))
+
+
+class _WithoutCreated(Collector):
+    """A registry without the ``_created`` series, which the reference does not have."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
 
 
 def _clear(metric: MetricWrapperBase) -> None:
