@@ -5,6 +5,9 @@ For each application the last result is kept with everything that went into it. 
 application whose revisions did not move costs a comparison of those inputs. When a revision moved,
 the renderer answers with the content key of the new commit; an application whose keys stay the same
 keeps its targets (and, unlike the reference, its recorded revision).
+
+Applications that follow the same revision of a repository are a group. The first of them that sees
+a new commit wakes those whose files it touches; nobody else is bothered.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,7 +80,16 @@ class _Memo(msgspec.Struct):
     inputs: tuple[Any, ...]
     commits: tuple[str, ...]  # the commits the targets are known to be right for
     keys: tuple[str, ...]  # content key of each source
+    reads: tuple[tuple[str, ...] | None, ...]  # paths each source reads; None: any
     desired: Desired
+
+
+class _Group:
+    """Applications that follow one revision of one repository."""
+
+    def __init__(self, commit: str) -> None:
+        self.commit = commit
+        self.members: dict[AppKey, int] = {}  # application -> index of the source
 
 
 class DesiredStates:
@@ -87,10 +99,19 @@ class DesiredStates:
         self._git = git
         self._renderer = renderer
         self._memos: dict[AppKey, _Memo] = {}
+        self._groups: dict[tuple[str, ...], _Group] = {}
+        self._memberships: dict[AppKey, set[tuple[str, ...]]] = {}
+        self.on_moved: Callable[[AppKey], None] = lambda key: None
+        """Called for each application whose files a new commit touches."""
 
     def forget(self, key: AppKey) -> None:
         """Drop what is remembered of an application that is gone."""
         self._memos.pop(key, None)
+        for group in self._memberships.pop(key, ()):
+            members = self._groups[group].members
+            members.pop(key, None)
+            if not members:
+                del self._groups[group]
 
     async def load(self, request: DesiredRequest) -> Desired:
         """Resolve, render and prepare.
@@ -114,9 +135,12 @@ class DesiredStates:
             repositories.append(repository)
             wanted = request.revisions[index] if index < len(request.revisions) else ""
             try:
-                commits.append(await self._resolve(repository, source, wanted, request))
+                commit = await self._resolve(repository, source, wanted, request)
             except SourceError as error:
                 raise _failure(index, count, error) from error
+            commits.append(commit)
+            if not wanted and not source.chart:
+                await self._follow(key, index, repository, source, commit)
 
         revisions = tuple(commits)
         if memo is not None and memo.commits == revisions:
@@ -148,8 +172,51 @@ class DesiredStates:
             ),
         )
         desired = Desired(revisions, tuple(each.source_type for each in rendered), prepared)
-        self._memos[key] = _Memo(inputs, tuple(commits), keys, desired)
+        self._memos[key] = _Memo(
+            inputs, tuple(commits), keys, self._reads(request, repositories, commits), desired
+        )
         return desired
+
+    async def _follow(
+        self, key: AppKey, index: int, repository: Repository, source: ApplicationSource, commit: str
+    ) -> None:
+        """Join the group of a followed revision; the first to see it move wakes those concerned."""
+        name = (
+            repository.url,
+            repository.credential_digest,
+            source.target_revision,
+            source.tag_prefix,
+        )
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = _Group(commit)
+        if key not in group.members:
+            self._memberships.setdefault(key, set()).add(name)
+        group.members[key] = index
+        if group.commit == commit:
+            return
+        before, group.commit = group.commit, commit
+        changed: Sequence[str] | None
+        try:
+            changed = await self._git.changed_paths(repository, before, commit)
+        except SourceError:
+            changed = None  # the old commit is gone: anything may have changed
+        for member, position in list(group.members.items()):
+            memo = self._memos.get(member)
+            reads = memo.reads[position] if memo is not None and position < len(memo.reads) else None
+            if member != key and (changed is None or reads is None or touches(changed, reads)):
+                self.on_moved(member)
+
+    def _reads(
+        self, request: DesiredRequest, repositories: Sequence[Repository], commits: Sequence[str]
+    ) -> tuple[tuple[str, ...] | None, ...]:
+        refs = _references(request.sources, repositories, commits)
+        if refs:  # a value file of another source counts, too
+            return (None,) * len(request.sources)
+        return tuple(
+            self._renderer.reads(self._render_request(request, source, repositories[i], commits[i], refs))
+            for i, source in enumerate(request.sources)
+        )
 
     def _kept(self, memo: _Memo, request: DesiredRequest) -> Desired:
         if request.fresh:  # a person or an operation asked: show the commit it was asked at
@@ -249,6 +316,20 @@ def stored_revisions(app: Application) -> tuple[str, ...]:
     """The revisions of the last comparison, one per source."""
     sync = app.status.sync
     return tuple(sync.revisions or ()) if app.spec.has_multiple_sources else (sync.revision,)
+
+
+def touches(changed: Sequence[str], reads: Sequence[str]) -> bool:
+    """Whether a changed path is one of ``reads`` or lies below one (``""`` is the root)."""
+    exact = set(reads)
+    if "" in exact:
+        return bool(changed)
+    for path in changed:
+        prefix = path
+        while prefix:
+            if prefix in exact:
+                return True
+            prefix = prefix.rpartition("/")[0]
+    return False
 
 
 def _references(

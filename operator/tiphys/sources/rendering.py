@@ -277,7 +277,7 @@ class Renderer:
         )
 
     async def _plan(self, request: RenderRequest, roots: Mapping[str, Files]) -> tuple[Plan, bool]:
-        """The plan, and whether its key depends on the revision itself."""
+        """The plan, and whether its key depends on more than the look-ups of the planning."""
         files = roots[""]
         directory = await app_directory(files, "" if request.source.chart else request.source.path)
         children = await files.children(directory)
@@ -297,10 +297,12 @@ class Renderer:
             )
         elif found == "Directory":
             plan = await plan_directory(
+                self._tools,
                 files,
                 directory,
                 children,
                 source.directory or ApplicationSourceDirectory(),
+                environment,
                 max_size=self._options.max_directory_size,
                 jsonnet="jsonnet" in settings.enabled_tools,
             )
@@ -309,7 +311,7 @@ class Renderer:
                 "Unimplemented",
                 "config management plugins are not supported yet: use Helm, Kustomize or a directory",
             )
-        return plan, plan.uses_revision or environment.used_revision
+        return plan, plan.uses_revision or plan.everything or environment.used_revision
 
 
 async def _unchanged(known: _Known, roots: Mapping[str, Files]) -> bool:
