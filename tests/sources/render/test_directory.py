@@ -3,6 +3,7 @@
 import pytest
 
 from tests.sources.render.support import Bench, config_map
+from tiphys.settings.model import RenderSettings
 from tiphys.sources.errors import SourceError
 
 CM = config_map
@@ -86,7 +87,24 @@ async def test_which_files(bench: Bench, options: dict[str, object], names: list
         ),
         pytest.param({"values.json": '{"a":1}'}, "FailedPrecondition", "'Kind' is missing", id="4-json"),
         pytest.param({"a.json": "[]"}, "FailedPrecondition", 'Failed to unmarshal "a.json"', id="4-array"),
-        pytest.param({"a.jsonnet": "{}"}, "Unimplemented", "Jsonnet is not supported yet", id="4-jsonnet"),
+        pytest.param(
+            {"a.jsonnet": "{kind: nope}"},
+            "FailedPrecondition",
+            'Failed to evaluate jsonnet "a.jsonnet": ',
+            id="4-jsonnet",
+        ),
+        pytest.param(
+            {"a.jsonnet": "[1]"},
+            "FailedPrecondition",
+            'Failed to unmarshal generated json "a.jsonnet": ',
+            id="4-jsonnet-output",
+        ),
+        pytest.param(
+            {"a.jsonnet": "import '../../../../../../../../etc/passwd'"},
+            "FailedPrecondition",
+            "couldn't open import",
+            id="4-jsonnet-import-outside",
+        ),
         pytest.param(
             {"a.yaml": "kind: List\nitems: [1]\n"}, "Unknown", "items member is not an object", id="6-items"
         ),
@@ -190,3 +208,33 @@ async def test_a_mere_ref_has_no_objects(bench: Bench) -> None:  # 2.1
     sha = bench.commit({"a.yaml": CM("a")})
     rendered = await bench.rendered({"path": "", "ref": "values"})
     assert (rendered.manifests, rendered.revision) == ((), sha)
+
+
+async def test_jsonnet(bench: Bench) -> None:  # 4, 7
+    bench.commit(
+        {
+            "app/a.yaml": CM("a"),
+            "app/b.jsonnet": """local lib = import 'lib.libsonnet'; local here = import 'here.libsonnet';
+                function(name, n) 
+                [lib.cm(name + here.suffix) {data: {n: n, e: std.extVar('e')}}, lib.cm('c')]""",
+            "app/here.libsonnet": "{suffix: '-x'}",
+            "vendor/lib.libsonnet": "{cm(n):: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: n}}}",
+            "app/z.yaml": CM("z"),
+        }
+    )
+    jsonnet = {
+        "libs": ["vendor"],
+        "tlas": [
+            {"name": "name", "value": "$ARGOCD_APP_NAME"},
+            {"name": "n", "value": "1 + 1", "code": True},
+        ],
+        "extVars": [{"name": "e", "value": "v"}],
+    }
+    source = {"path": "app", "directory": {"jsonnet": jsonnet}}
+    found = await bench.objects(source)
+    assert [each["metadata"]["name"] for each in found] == ["a", "app-x", "c", "z"]
+    assert found[1]["data"] == {"n": 2, "e": "v"}
+    bench.commit({"vendor/lib.libsonnet": "{cm(n):: {kind: 'Other', metadata: {name: n}}}"})
+    assert (await bench.objects(source))[2]["kind"] == "Other"
+    off = RenderSettings(enabled_tools=frozenset())
+    assert await bench.names(source, settings=off) == ["a", "z"]

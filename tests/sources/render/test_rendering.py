@@ -1,14 +1,17 @@
 """Content keys, the cache, shared work and remembered failures (sources.md 17; design 4)."""
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.sources.render.support import Bench, config_map
-from tiphys.sources.errors import SourceError
+from tiphys.sources.errors import DiskFull, SourceError
 from tiphys.sources.render.cache import Failures, RenderCache
+from tiphys.sources.render.tools import disk_error
 from tiphys.sources.rendering import Rendered, Renderer, RenderOptions
 
 
@@ -99,13 +102,20 @@ def test_cache_is_bounded_in_bytes() -> None:
     assert cache.get("big") is None
 
 
-async def test_full_disk_is_named_and_not_remembered(
-    bench: Bench, render_options: RenderOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_working_folder_that_cannot_be_made(
+    bench: Bench, render_options: RenderOptions, tmp_path: Path
 ) -> None:
     bench.commit({"app/kustomization.yaml": "resources: [cm.yaml]\n", "app/cm.yaml": config_map("x")})
     blocked = tmp_path / "blocked"
-    blocked.write_text("")  # a file where the folder should be: no folder can be made
+    blocked.write_text("")  # a file where the folder should be
     renderer = Renderer(bench.git, msgspec.structs.replace(render_options, root=blocked / "x"))
     with pytest.raises(SourceError, match="cannot make a working folder"):
         await renderer.render(bench.request({"path": "app"}))
     await renderer.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_has_its_own_error(number: int) -> None:
+    error = disk_error("cannot write", OSError(number, os.strerror(number)))
+    assert isinstance(error, DiskFull)
+    assert "no space left on device: free space under the cache folder" in error.message

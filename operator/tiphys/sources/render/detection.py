@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.resources.source import ApplicationSource
+from tiphys.resources.source import ApplicationSource, ApplicationSourceDirectory, ApplicationSourceJsonnet
 from tiphys.sources.errors import SourceError
 from tiphys.sources.render.files import Entry, Files, OutsideRoot, clean
 from tiphys.sources.render.request import SourceType
@@ -115,4 +115,7 @@ def source_type(source: ApplicationSource, names: Collection[str], enabled: froz
 
 
 def _is_set(options: msgspec.Struct) -> bool:
+    """Empty options are no choice of a tool; neither is a directory's empty ``jsonnet``."""
+    if isinstance(options, ApplicationSourceDirectory) and options.jsonnet == ApplicationSourceJsonnet():
+        options = msgspec.structs.replace(options, jsonnet=None)
     return options != type(options)()

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 import msgspec
 
 from tiphys.resources.identity import Manifest
-from tiphys.resources.source import ApplicationSourceDirectory
+from tiphys.resources.source import ApplicationSourceDirectory, ApplicationSourceJsonnet
 from tiphys.sources.errors import SourceError
 from tiphys.sources.render.files import Child, Entry, Files, OutsideRoot
 from tiphys.sources.render.globs import plain_glob
+from tiphys.sources.render.jsonnet import evaluate, jsonnet_job
 from tiphys.sources.render.objects import IN_THREAD, dump
 from tiphys.sources.render.request import Output, Plan
+from tiphys.sources.render.tools import Tools
 from tiphys.sources.yamlgo import YamlError, iterate_documents, load_json
 
 _MANIFEST = re.compile(r".*\.(yaml|yml|json|jsonnet)", re.DOTALL)
@@ -32,10 +34,12 @@ class ChosenFile(msgspec.Struct, frozen=True):
 
 
 async def plan_directory(
+    tools: Tools,
     files: Files,
     directory: Entry,
     children: Mapping[str, Child],
     options: ApplicationSourceDirectory,
+    environment: Mapping[str, str],
     *,
     max_size: int,
     jsonnet: bool,
@@ -46,23 +50,33 @@ async def plan_directory(
     if not jsonnet:
         chosen = [each for each in chosen if not each.name.endswith(".jsonnet")]
 
+    evaluated = {each.name: each.entry.path for each in chosen if each.name.endswith(".jsonnet")}
+    job = jsonnet_job(directory.path, options.jsonnet or ApplicationSourceJsonnet(), environment)
+
     async def run() -> Output:
-        contents = await files.read([each.entry for each in chosen], max_size or 1 << 60)
+        plain = [each for each in chosen if each.name not in evaluated]
+        contents = await files.read([each.entry for each in plain], max_size or 1 << 60)
+        generated = await evaluate(tools, files, evaluated, job) if evaluated else {}
+        texts = {each.name: text for each, text in zip(plain, contents, strict=True)}
 
         def work() -> tuple[bytes, ...]:
             objects: list[Manifest] = []
-            for each, text in zip(chosen, contents, strict=True):
-                if _SKIP_MARK not in text:
-                    objects.extend(_objects(each.name, text))
+            for each in chosen:
+                if each.name in generated:
+                    objects.extend(generated[each.name])
+                elif _SKIP_MARK not in texts[each.name]:
+                    objects.extend(_objects(each.name, texts[each.name]))
             return dump(objects)
 
         large = sum(map(len, contents)) > IN_THREAD
         return Output(await asyncio.to_thread(work) if large else work())
 
-    parts = [str(max_size), str(jsonnet)]
+    parts = [str(max_size)]
     for each in chosen:
         parts += (each.name, each.entry.oid)
-    return Plan("Directory", tuple(parts), run)
+    if evaluated:
+        parts += ("jsonnet", directory.path, files.whole, msgspec.json.encode(job).decode())
+    return Plan("Directory", tuple(parts), run, everything=bool(evaluated))
 
 
 async def _chosen(
@@ -105,10 +119,6 @@ async def _target(files: Files, child: Child, name: str) -> Entry | None:
 
 
 def _objects(name: str, text: bytes) -> list[Manifest]:
-    if name.endswith(".jsonnet"):
-        raise SourceError(
-            "Unimplemented", f'Jsonnet is not supported yet: "{name}" cannot be rendered; exclude it'
-        )
     if name.endswith(".json"):
         return [_json_object(name, text)]
     objects: list[Manifest] = []

@@ -62,7 +62,9 @@ async def plan_kustomize(
         for path in sorted(closure.entries):
             parts += (path, closure.entries[path])
     build = _Build(tools, files, directory, closure, options, binary, tuple(arguments), environment)
-    return Plan("Kustomize", tuple(parts), lambda: _run(build), uses_revision=closure.remote)
+    return Plan(
+        "Kustomize", tuple(parts), lambda: _run(build), uses_revision=closure.remote, everything=closure.whole
+    )
 
 
 def _binary(tools: Tools, settings: RenderSettings, version: str) -> str:

@@ -80,6 +80,8 @@ class Plan(msgspec.Struct, frozen=True):
     run: Callable[[], Awaitable[Output]]
     uses_revision: bool = False
     """Whether the key parts hold the revision itself."""
+    everything: bool = False
+    """Whether they hold the whole tree, so that the look-ups of the planning do not decide."""
 
     def key(self) -> str:
         """The content key."""

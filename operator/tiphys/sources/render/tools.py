@@ -25,6 +25,9 @@ NO_NETWORK = {
 """A proxy that nobody answers, for builds that need no network."""
 
 
+_ERROR_TEXT = 8192
+
+
 class Tools(msgspec.Struct, frozen=True):
     """Binaries (names are looked up in PATH), limits of one run, and the folder for private ones."""
 
@@ -44,9 +47,13 @@ class Tools(msgspec.Struct, frozen=True):
     ) -> Completed:
         """Raises SourceError where a limit was met or the tool is missing; not for exit codes."""
         try:
-            return await processes.run(
+            done = await processes.run(
                 argv, cwd=cwd, home=home, environment=environment, limits=self.limits, stdin=stdin
             )
+            if len(done.errors) <= _ERROR_TEXT:
+                return done
+            # Errors end up in the Application's status: the end says what went wrong.
+            return msgspec.structs.replace(done, errors="…" + done.errors[-_ERROR_TEXT:])
         except processes.TimeLimit as error:
             raise CommandTimeout("DeadlineExceeded", error.message) from None
         except (processes.OutputLimit, processes.MemoryLimit) as error:
@@ -62,16 +69,17 @@ class Tools(msgspec.Struct, frozen=True):
             path = Path(tempfile.mkdtemp(prefix="render-", dir=self.scratch))
             (path / "home").mkdir()
         except OSError as error:
-            raise _disk_error("cannot make a working folder", error) from None
+            raise disk_error("cannot make a working folder", error) from None
         try:
             yield path
         except OSError as error:
-            raise _disk_error("cannot write to the working folder", error) from None
+            raise disk_error("cannot write to the working folder", error) from None
         finally:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
 
-def _disk_error(doing: str, error: OSError) -> SourceError:
+def disk_error(doing: str, error: OSError) -> SourceError:
+    """DiskFull where that is the cause."""
     if processes.is_disk_full(error):
         return DiskFull("Internal", f"{doing}: no space left on device: free space under the cache folder")
     return SourceError("Internal", f"{doing}: {error.strerror or error}")
