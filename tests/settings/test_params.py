@@ -394,3 +394,19 @@ def test_secret_parameters_are_not_shown() -> None:
 def test_events_by_reason(text: str, reason: str, enabled: bool) -> None:  # operations.md 7.2
     params, _ = Params.load({"ARGOCD_ENABLE_K8S_EVENT": text}, {}, {})
     assert params.k8s_event_enabled(reason) is enabled
+
+
+def test_whatever_is_named_seconds_takes_a_bare_number() -> None:
+    for name, row in rows().items():
+        for key in row.keys:
+            if "seconds" in key:
+                params, problems = Params.load({}, {key: "7"}, {})
+                assert (problems, getattr(params, name)) == ([], 7.0), key
+        for flag in row.flags:
+            if "seconds" in flag:
+                params, problems = Params.load({}, {}, {flag: "7"})
+                assert (problems, getattr(params, name)) == ([], 7.0), flag
+
+
+def test_the_table_is_whole() -> None:
+    assert len(rows()) >= 208

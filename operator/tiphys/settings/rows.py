@@ -145,7 +145,7 @@ def kube_client(role: str, stem: str, env: str, parse: Parser | None = None) -> 
     return Row((), (env,), (f"{component}.{stem}",), (role,), parse)
 
 
-def repo_server_client(stem: str) -> Row:
+def repo_server_client(stem: str, parse: Parser | None = None) -> Row:
     """How the roles reach the repo server, when it runs apart."""
     flag = "--repo-server-" + stem.replace(".", "-")
     suffix = "REPO_SERVER_" + stem.replace(".", "_").upper()
@@ -156,6 +156,7 @@ def repo_server_client(stem: str) -> Row:
         tuple(prefix + suffix for prefix in prefixes),
         tuple(f"{component}.repo.server.{stem}" for component in components),
         (CONTROLLER, SERVER, APPSET),
+        parse,
     )
 
 
