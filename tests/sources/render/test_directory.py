@@ -215,7 +215,7 @@ async def test_jsonnet(bench: Bench) -> None:  # 4, 7
         {
             "app/a.yaml": CM("a"),
             "app/b.jsonnet": """local lib = import 'lib.libsonnet'; local here = import 'here.libsonnet';
-                function(name, n) 
+                function(name, n)
                 [lib.cm(name + here.suffix) {data: {n: n, e: std.extVar('e')}}, lib.cm('c')]""",
             "app/here.libsonnet": "{suffix: '-x'}",
             "vendor/lib.libsonnet": "{cm(n):: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: n}}}",
