@@ -134,6 +134,10 @@ class ControlPlane:
         else:
             program.stop()
 
+    def wait_ready(self, *, seconds: float = 60) -> None:
+        """Wait until a started API server says that it is ready."""
+        self._programs["apiserver"].wait_until(self.is_ready, seconds=seconds)
+
     def stop(self) -> None:
         """End everything; the folder stays."""
         for name in reversed(ORDER):
