@@ -21,16 +21,9 @@ _SKIPPED = frozenset(("apiVersion", "kind", "status"))
 _METADATA_SKIPPED = frozenset(("name", "namespace", "creationTimestamp", "uid", "resourceVersion"))
 _NEVER_DEFAULTED = frozenset(
     (
-        "labels",
-        "annotations",
-        "data",
-        "binaryData",
-        "nodeSelector",
-        "matchLabels",
-        "env",
-        "envFrom",
-        "args",
-        "command",
+        *("labels", "annotations", "data", "binaryData", "nodeSelector", "matchLabels", "hard"),
+        *("env", "envFrom", "args", "command", "volumeMounts", "initContainers", "imagePullSecrets"),
+        *("affinity", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "minAvailable"),
     )
 )
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -61,7 +54,7 @@ def _patch_field(
     parent: Node | None,
     path: Path,
 ) -> None:
-    if key not in live or live[key] is None:
+    if key not in live or (live[key] is None and not walk.custom):
         return
     value, present = wanted.get(key), live[key]
     if value is None:
@@ -70,7 +63,7 @@ def _patch_field(
         if path in (("metadata",), ("metadata", "annotations")):
             value = {}  # never removed as a whole: the apply writes an annotation of its own
         else:
-            if before is not None:
+            if before is not None or key not in wanted:
                 _gone(walk, key, present, live, node, parent, path)
             return
     if type(before) is dict and type(value) is dict and type(present) is dict:
@@ -188,7 +181,7 @@ def _apply_field(
     foreign: Sequence[Fields | None],
     path: Path,
 ) -> None:
-    if key not in live or live[key] is None:
+    if key not in live or (live[key] is None and not walk.custom):
         return
     value, present = wanted.get(key), live[key]
     if value is None and key not in wanted:
@@ -204,7 +197,7 @@ def _apply_field(
                 else:
                     walk.doubts.append(Doubt(path, _NOTHING, present, "others may own a part"))
             return
-        if any(tree is not None for tree in foreign):
+        if any(tree is not None and (not tree or "." in tree) for tree in foreign):
             return  # somebody else owns it as well: it stays
         if foreign:
             walk.doubts.append(Doubt(path, _NOTHING, present, "others may own it"))
@@ -271,7 +264,7 @@ def _gone(
     """A live value would be removed; whether it comes back is a question of defaults."""
     if parent is not None and parent.code == "m" and (node is None or node.code in "sy"):
         raise Different(path, "would be removed")
-    if node is not None and key in _NEVER_DEFAULTED and present:
+    if node is not None and present and (key in _NEVER_DEFAULTED or path[-2:-1] == ("hard",)):
         raise Different(path, "would be removed")
     if parent is not None and parent.code == "r":
         default = parent.type.default(owner, key)

@@ -58,8 +58,23 @@ def last_applied_text(target: Manifest) -> str:
     metadata = dict(target.get("metadata") or {})
     annotations = metadata.get("annotations") or {}
     metadata["annotations"] = {key: text for key, text in annotations.items() if key != LAST_APPLIED}
-    text = orjson.dumps({**target, "metadata": metadata}, option=orjson.OPT_SORT_KEYS).decode()
+    applied = _whole_numbers({**target, "metadata": metadata})
+    text = orjson.dumps(applied, option=orjson.OPT_SORT_KEYS).decode()
     return text.translate(_GO_ESCAPES) + "\n"
+
+
+def _whole_numbers(value: Any) -> Any:
+    """Go writes ``1.0`` as ``1``; everything else is shared with the input."""
+    kind = type(value)
+    if kind is float:
+        return int(value) if value.is_integer() and abs(value) < 1e21 else value
+    if kind is dict:
+        made = {key: _whole_numbers(item) for key, item in value.items()}
+        return made if any(made[key] is not item for key, item in value.items()) else value
+    if kind is list:
+        items = [_whole_numbers(item) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    return value
 
 
 def with_last_applied(target: Manifest) -> Manifest:
