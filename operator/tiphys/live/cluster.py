@@ -132,6 +132,7 @@ class ClusterCache:
         self._news = asyncio.Event()
         self._stir = asyncio.Event()
         self._restart = False
+        self._hurry = False
 
     # Running
 
@@ -204,6 +205,7 @@ class ClusterCache:
                 self._followers.clear()
             try:
                 self._align(await self._client.refresh_discovery(), tasks)
+                self._hurry_on()
             except KubeError as error:
                 log.warning("cannot refresh discovery", extra={"server": self.server, "error": str(error)})
             else:
@@ -211,6 +213,14 @@ class ClusterCache:
                     return
             if not self._stir.is_set():
                 pause = min(pause * 1.5, 6.0)
+
+    def _hurry_on(self) -> None:
+        """A definition changed: that may cure the kinds that cannot be read."""
+        if self._hurry:
+            self._hurry = False
+            for follower, _ in self._followers.values():
+                if follower.problem:
+                    follower.hurry()
 
     def _promises_kept(self) -> bool:
         discovery = self._discovery
@@ -384,6 +394,7 @@ class ClusterCache:
         key = (new or old or _NOBODY).key
         kind = key.group_kind
         if kind in (CRD, API_SERVICE):
+            self._hurry = True
             self._stir.set()
         if self._synced_at is None or kind == ENDPOINTS:
             return

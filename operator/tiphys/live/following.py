@@ -106,6 +106,7 @@ class Follower:
         self._on_denied = on_denied
         self._log_bug = log_bug
         self._on_batch = on_batch
+        self._hurry = asyncio.Event()
         self._objects = 0  # told by events so far (bookmarks tell none)
 
     async def run(self) -> None:
@@ -251,7 +252,17 @@ class Follower:
     async def _pause(self, state: State, at_least: float = 0.0) -> None:
         if self.state != state:
             self._move(state)
-        await asyncio.sleep(self._backoff.take(at_least))
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(self._backoff.take(at_least)):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+
+    def hurry(self) -> None:
+        """Something changed that may cure the kind (its CRD, say): try again now."""
+        self._backoff.reset()
+        self._hurry.set()
 
     def _move(self, state: State, *, settled: bool = False) -> None:
         self.state = state
