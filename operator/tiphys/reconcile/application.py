@@ -169,6 +169,10 @@ async def load_desired(
     try:
         desired = await services.desired.load(request)
     except DesiredStateError as error:
+        if error.transient:
+            services.memory.first_error.setdefault(situation.app.key, services.clock())
+        else:
+            services.memory.first_error.pop(situation.app.key, None)
         return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]
     except TargetError as error:
         return None, [(kinds.COMPARISON_ERROR, f"Failed to normalize target state: {error}")]
@@ -373,12 +377,14 @@ def _unknown(status: ApplicationStatus, services: Services) -> ApplicationStatus
 
 
 def _within_grace(services: Services, app: Application, refresh: Refresh) -> bool:
-    """At levels 1 and 2 the first repository error is held back for the grace period."""
-    if refresh.level >= Level.FORCE:
+    """At levels 1 and 2 an error of the repository's side is held back for the grace period.
+
+    Only where there is a comparison to keep; what is wrong with the content shows at once.
+    """
+    first = services.memory.first_error.get(app.key)
+    if refresh.level >= Level.FORCE or first is None or app.status.sync.status in ("", UNKNOWN):
         return False
-    now = services.clock()
-    first = services.memory.first_error.setdefault(app.key, now)
-    return now - first <= timedelta(seconds=services.options.repo_error_grace)
+    return services.clock() - first <= timedelta(seconds=services.options.repo_error_grace)
 
 
 def _auto_sync(services: Services, situation: Situation, comparison: Comparison) -> AutoSync | None:

@@ -21,15 +21,18 @@ from tiphys.resources.application import Application, ApplicationSource
 from tiphys.resources.identity import AppKey
 from tiphys.settings.model import Settings
 from tiphys.settings.repositories import Repository
-from tiphys.sources.errors import SourceError
+from tiphys.sources.errors import AccessDenied, DiskFull, RepositoryUnreachable, SourceError
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.rendering import RefSource, Rendered, Renderer, RenderRequest
+
+TRANSIENT = (RepositoryUnreachable, AccessDenied, DiskFull)
 
 
 class DesiredStateError(Exception):
     """The desired state cannot be had; the text is what follows ``Failed to load target state: ``.
 
-    ``transient`` is set for failures of the repository's side, which a grace period may swallow.
+    ``transient`` is set where the repository or our disk may be well again at the next try: a grace
+    period may swallow that, but never what is wrong with the content of a commit.
     """
 
     def __init__(self, message: str, *, transient: bool):
@@ -346,5 +349,5 @@ def _failure(index: int, count: int, error: SourceError) -> DesiredStateError:
     return DesiredStateError(
         f"failed to generate manifest for source {index + 1} of {count}: "
         f"rpc error: code = {error.code} desc = {error.message}",
-        transient=True,
+        transient=isinstance(error, TRANSIENT),
     )
