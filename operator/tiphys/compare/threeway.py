@@ -97,13 +97,10 @@ def three_way_patch(target: Manifest, live: Manifest) -> Patch | None:
 def content_patch(target: Manifest, live: Manifest, original: Manifest | None) -> Patch | None:
     """:func:`three_way_patch` without the annotation; ``original`` given instead of read."""
     metadata = target.get("metadata") or {}
-    if not metadata.get("annotations"):
+    if not metadata.get("annotations") and annotations_of(live):
         # with the annotation there would be some: they are never removed as a whole
         target = {**target, "metadata": {**metadata, "annotations": {}}}
-    patch = build_patch(original or {}, target, live)
-    if patch is not None and patch.body == {"metadata": {"annotations": {}}}:
-        return None
-    return patch
+    return build_patch(original or {}, target, live)
 
 
 def build_patch(original: Manifest, modified: Manifest, current: Manifest) -> Patch | None:
