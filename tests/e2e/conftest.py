@@ -14,6 +14,7 @@ import pytest
 
 from tests.controlplane import ControlPlane
 from tests.controlplane.installation import Operator, install
+from tests.e2e.neighbours import Neighbour
 from tests.e2e.story import Story
 
 _numbers = itertools.count(1)
@@ -62,3 +63,15 @@ def new_story(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Callable[
 def story(operator: Operator, new_story: Callable[[], Story]) -> Story:
     """One story with the session's operator running."""
     return new_story()
+
+
+@pytest.fixture(scope="module")
+def neighbour(
+    operator: Operator, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Neighbour]:
+    """A healthy Application, for tests of broken ones."""
+    number = next(_numbers)
+    folder = tmp_path_factory.mktemp("neighbour")
+    story = Story(control_plane.kubectl, folder / "repository", f"story-{number}")
+    yield Neighbour(story)
+    story.clean_up()
