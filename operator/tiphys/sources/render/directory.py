@@ -17,12 +17,13 @@ from tiphys.sources.errors import SourceError
 from tiphys.sources.render.files import Child, Entry, Files, OutsideRoot
 from tiphys.sources.render.globs import plain_glob
 from tiphys.sources.render.jsonnet import evaluate, jsonnet_job
-from tiphys.sources.render.objects import IN_THREAD, dump
+from tiphys.sources.render.objects import IN_THREAD, dump, flattened, object_problem
 from tiphys.sources.render.request import Output, Plan
 from tiphys.sources.render.tools import Tools
 from tiphys.sources.yamlgo import YamlError, iterate_documents, load_json
 
 _MANIFEST = re.compile(r".*\.(yaml|yml|json|jsonnet)", re.DOTALL)
+_TOP_LEVEL = re.compile(rb"^(apiVersion|kind|metadata):", re.MULTILINE)
 _SKIP_MARK = b"+argocd:skip-file-rendering"
 
 
@@ -126,11 +127,24 @@ def _objects(name: str, text: bytes) -> list[Manifest]:
         for each in iterate_documents(text, name):
             objects.append(each)
     except YamlError as error:
-        # Stray values files are no manifests; what looks like one must be readable.
-        if objects or all(word in text for word in (b"apiVersion:", b"kind:", b"metadata:")):
+        if objects or _looks_like_manifest(text):
             raise SourceError("FailedPrecondition", f'Failed to unmarshal "{name}": {error}') from None
         return []
+    for each in flattened(objects):
+        if problem := object_problem(each):
+            raise SourceError("FailedPrecondition", f'Failed to unmarshal "{name}": {problem}')
     return objects
+
+
+def _looks_like_manifest(text: bytes) -> bool:
+    """Stray values files are no manifests; what looks like one must be readable.
+
+    The reference wants all three words. A manifest that only lost its ``kind`` would then count as
+    no file at all, and its object would be pruned.
+    """
+    if all(word in text for word in (b"apiVersion:", b"kind:", b"metadata:")):
+        return True
+    return len(set(_TOP_LEVEL.findall(text))) > 1
 
 
 def _json_object(name: str, text: bytes) -> Manifest:

@@ -31,12 +31,50 @@ def flattened(objects: Iterable[Manifest]) -> Iterator[Manifest]:
             yield each
 
 
+def object_problem(manifest: Manifest) -> str:
+    """Why an object cannot be told from others, or ``""``.
+
+    The API server refuses all of these; here the file can still be named.
+    """
+    if not isinstance(manifest.get("kind"), str) or not manifest["kind"]:
+        return "Object 'Kind' is missing"
+    if not isinstance(manifest.get("apiVersion") or "", str):
+        return "apiVersion is not a text"
+    metadata = manifest.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        return "metadata is not a mapping"
+    for field in ("name", "generateName", "namespace"):
+        if not isinstance(metadata.get(field) or "", str):
+            return f"metadata.{field} is not a text: put it in quotes"
+    for field in ("labels", "annotations"):
+        marks = metadata.get(field) or {}
+        if not isinstance(marks, dict):
+            return f"metadata.{field} is not a mapping"
+        for key, value in marks.items():
+            if not isinstance(value, str | None):
+                return f"metadata.{field}: the value of {key} is not a text: put it in quotes"
+    if not metadata.get("name") and not metadata.get("generateName"):
+        return "metadata.name is missing"
+    return ""
+
+
 def dump(objects: Iterable[Manifest]) -> tuple[bytes, ...]:
-    """JSON of each object. Raises SourceError for what JSON cannot hold."""
+    """JSON of each object. Raises SourceError for what is no object, or what JSON cannot hold."""
+    found = list(flattened(objects))
+    for each in found:
+        if problem := object_problem(each):
+            raise SourceError("FailedPrecondition", f"invalid object {_shown(each)}: {problem}")
     try:
-        return tuple(orjson.dumps(each) for each in flattened(objects))
+        return tuple(orjson.dumps(each) for each in found)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise SourceError("Unknown", f"failed to marshal object: {error}") from None
+
+
+def _shown(manifest: Manifest) -> str:
+    """``ConfigMap "name"``, as far as it is there."""
+    metadata = manifest.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else ""
+    return f'{manifest.get("kind") or "without kind"} "{name or ""}"'
 
 
 async def objects_of(output: bytes, tool: str) -> tuple[bytes, ...]:
