@@ -114,6 +114,30 @@ async def test_which_files(bench: Bench, options: dict[str, object], names: list
             "yaml: line",
             id="4-line",
         ),
+        pytest.param(
+            {"a.yaml": "apiVersion: v1\nmetadata:\n  name: a\n"},
+            "FailedPrecondition",
+            """Failed to unmarshal "a.yaml": Object 'Kind' is missing""",
+            id="lost-its-kind",
+        ),
+        pytest.param(
+            {"a.yaml": "kind: List\nitems: [{apiVersion: v1, kind: ConfigMap, metadata: {}}]\n"},
+            "FailedPrecondition",
+            'Failed to unmarshal "a.yaml": metadata.name is missing',
+            id="nameless-in-a-list",
+        ),
+        pytest.param(
+            {"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: [a]\n"},
+            "FailedPrecondition",
+            'Failed to unmarshal "a.yaml": metadata is not a mapping',
+            id="metadata-list",
+        ),
+        pytest.param(
+            {"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {b: 1}}\n"},
+            "FailedPrecondition",
+            "metadata.annotations: the value of b is not a text: put it in quotes",
+            id="annotation-number",
+        ),
     ],
 )
 async def test_what_is_refused(bench: Bench, files: dict[str, str], code: str, text: str) -> None:
