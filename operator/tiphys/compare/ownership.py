@@ -37,6 +37,17 @@ _SERVER_OWNED = (
 )
 
 
+ZERO_IS_ABSENT = frozenset(
+    (
+        *("hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused", "readOnly"),
+        *("publishNotReadyAddresses", "value", "subPath", "serviceAccountName", "priorityClassName"),
+        *("hostname", "subdomain", "nodeName", "minReadySeconds", "hostPort"),
+    )
+)
+"""Fields of built-in types that the server leaves out when they are false, empty text or 0: their Go
+types have no "not set", and no default takes their place."""
+
+
 def entries_of(live: Manifest) -> list[dict[str, Any]]:
     """``metadata.managedFields`` of an object."""
     entries = (live.get("metadata") or {}).get("managedFields")
@@ -123,6 +134,8 @@ def _map(wanted: dict[str, Any], fields: Fields, live: dict[str, Any]) -> bool:
         present = live.get(key, _MISSING)
         kind = type(value)
         if kind is not type(present):
+            if present is _MISSING and not owned and not value and key in ZERO_IS_ABSENT and kind is not dict:
+                continue
             return False
         if kind is str:
             if owned or value != present:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tiphys.compare.equality import same
 from tiphys.compare.normalize import canonical_base64
-from tiphys.compare.ownership import Fields, find_item, key_fields
+from tiphys.compare.ownership import ZERO_IS_ABSENT, Fields, find_item, key_fields
 from tiphys.compare.quantities import canonical_quantity
 from tiphys.compare.schemas import Node
 from tiphys.compare.strategic import child, index
@@ -39,15 +39,6 @@ _METADATA_SKIPPED = frozenset(
     )
 )
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# fields of built-in types that the server leaves out when they are false, empty text or 0 (their Go
-# types have no "not set"), and fills in with nothing
-_ZERO_IS_ABSENT = frozenset(
-    (
-        *("hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "paused", "readOnly"),
-        *("publishNotReadyAddresses", "value", "subPath", "serviceAccountName", "priorityClassName"),
-        *("hostname", "subdomain", "nodeName", "minReadySeconds", "hostPort"),
-    )
-)
 # numbers whose 0 is a wish; where live has another number, other fields may get it back as a default
 _ZERO_COUNTS = frozenset(("replicas", "minReplicas", "maxSurge", "maxUnavailable", "minAvailable"))
 _NOTHING: Any = object()
@@ -238,7 +229,7 @@ class Walk:
             return  # left out by the server, as every empty list that is absent
         if type(wanted) is dict and not wanted and node.code == "m":
             return
-        if key in _ZERO_IS_ABSENT and _is_zero(wanted) and type(wanted) is not dict:
+        if key in ZERO_IS_ABSENT and _is_zero(wanted) and type(wanted) is not dict:
             return
         if node.gated or _is_zero(wanted) or (type(wanted) is dict and not _says_something(wanted, node)):
             self._doubt(path, wanted, _NOTHING, "the server may drop it")
