@@ -49,8 +49,8 @@ from tiphys.settings.model import Settings
 from tiphys.settings.params import Params
 from tiphys.settings.store import SettingsChange, SettingsStore
 from tiphys.sources.git.access import Trust
-from tiphys.sources.git.options import GitOptions
 from tiphys.sources.git.store import GitStore
+from tiphys.sources.options import git_options, render_options
 from tiphys.sources.rendering import Renderer
 from tiphys.sync.engine import EngineOptions, SyncEngine
 from tiphys.telemetry.http import make_app, serving
@@ -155,11 +155,10 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
     apps: Store[Application] = Store(decode)
     projects: Store[AppProject] = Store(projects_kind.decode)
     git = GitStore(
-        options.cache / "git",
-        GitOptions(revision_cache_seconds=_revision_cache(settings)),
+        options.cache / "git", git_options(params, revision_cache_seconds=_revision_cache(settings))
     )
     git.set_trust(_trust(settings))
-    renderer = Renderer(git)
+    renderer = Renderer(git, render_options(params, options.cache / "renders"))
     # The reference's default rate is no wish of anybody's: the API server defends itself.
     rate = params.controller_k8s_client_qps
     limits = Limits(
