@@ -9,7 +9,7 @@ starts it anew; nothing is lost, since the state is in Kubernetes.
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,17 +27,16 @@ from tiphys.kube.errors import AlreadyExists, ConnectionSettingsError, Forbidden
 from tiphys.kube.limits import Limits
 from tiphys.live.cluster import ClusterCache
 from tiphys.live.updates import UpdateDigest
-from tiphys.reconcile.autosync import SelfHealBackoff
 from tiphys.reconcile.clusters import ClusterPool
 from tiphys.reconcile.comparison import Comparer
 from tiphys.reconcile.controller import Controller
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
 from tiphys.reconcile.measuring import RequestMeter
+from tiphys.reconcile.options import live_options
 from tiphys.reconcile.picture import app_samples, cluster_samples
 from tiphys.reconcile.queue import WorkQueue
-from tiphys.reconcile.refresh import Timeouts
-from tiphys.reconcile.services import ControllerOptions, Memory, Services
+from tiphys.reconcile.services import Memory, Services
 from tiphys.reconcile.stores import Store
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources import project as projects_kind
@@ -185,7 +184,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         queue=queue,
         memory=Memory(),
         metrics=metrics,
-        live_options=_live_options(settings),
+        live_options=live_options(settings),
         engine=lambda cluster: SyncEngine(
             cluster,
             EngineOptions(
@@ -285,38 +284,6 @@ def _cluster_client(
 
 def _revision_cache(settings: SettingsStore) -> float:
     return settings.snapshot.reconciliation_timeout or 180.0
-
-
-def _live_options(settings: SettingsStore) -> Callable[[], ControllerOptions]:
-    """The switches, read again only when there is a new snapshot."""
-    known = (settings.snapshot, _controller_options(settings.snapshot))
-
-    def options() -> ControllerOptions:
-        nonlocal known
-        if known[0] is not settings.snapshot:
-            known = (settings.snapshot, _controller_options(settings.snapshot))
-        return known[1]
-
-    return options
-
-
-def _controller_options(snapshot: Settings) -> ControllerOptions:
-    params = snapshot.params
-    return ControllerOptions(
-        timeouts=Timeouts(snapshot.reconciliation_timeout, snapshot.hard_reconciliation_timeout),
-        jitter=snapshot.reconciliation_jitter,
-        backoff=SelfHealBackoff(
-            params.self_heal_backoff_timeout,
-            params.self_heal_backoff_factor,
-            params.self_heal_backoff_cap,
-            params.self_heal_timeout,
-        ),
-        repo_error_grace=params.repo_error_grace_period,
-        sync_timeout=params.sync_timeout,
-        workers=params.status_processors,
-        server_side_diff=params.server_side_diff,
-        persist_health=params.persist_resource_health,
-    )
 
 
 def _live_cache(

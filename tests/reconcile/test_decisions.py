@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from tiphys.reconcile.autosync import SelfHealBackoff, already_attempted, decide_auto_sync, retry_delay
+from tiphys.reconcile.autosync import SelfHealBackoff, already_attempted, decide_auto_sync
 from tiphys.reconcile.conditions import set_conditions
 from tiphys.reconcile.durations import DurationError, parse_duration
 from tiphys.reconcile.finalizers import propagation_policy, with_delete_hook_finalizers
 from tiphys.reconcile.refresh import Level, Timeouts, decide_refresh, is_skipped
+from tiphys.reconcile.retrying import retry_delay
 from tiphys.reconcile.statuses import merge_patch
 from tiphys.resources.application import (
     Application,
@@ -56,7 +57,10 @@ def application(**parts: Any) -> Application:
     [
         pytest.param({}, None, None, id="9: nothing due"),
         pytest.param(
-            {"annotations": {"argocd.argoproj.io/refresh": "normal"}}, None, (Level.FORCE, False), id="9.1 normal"
+            {"annotations": {"argocd.argoproj.io/refresh": "normal"}},
+            None,
+            (Level.FORCE, False),
+            id="9.1 normal",
         ),
         pytest.param(
             {"annotations": {"argocd.argoproj.io/refresh": "hard"}}, None, (Level.FORCE, True), id="9.1 hard"
@@ -69,7 +73,10 @@ def application(**parts: Any) -> Application:
         ),
         pytest.param({"age": 121}, None, (Level.LATEST, False), id="9.3 expired"),
         pytest.param(
-            {"compared": {"destination": {"name": "other"}}}, None, (Level.LATEST, False), id="9.4 destination"
+            {"compared": {"destination": {"name": "other"}}},
+            None,
+            (Level.LATEST, False),
+            id="9.4 destination",
         ),
         pytest.param(
             {"spec": {"ignoreDifferences": [{"kind": "Pod"}]}}, None, (Level.LATEST, False), id="9.6 ignore"
@@ -87,12 +94,12 @@ def test_refresh_decision(parts: Any, requested: Level | None, expected: tuple[L
 def test_a_look_that_wrote_nothing_still_counts_as_recent() -> None:
     app = application(age=500)
     recently = NOW - timedelta(seconds=5)
-    assert (
-        decide_refresh(app, requested=None, now=NOW, looked_at=recently, timeouts=Timeouts(120)) is None
-    )
+    assert decide_refresh(app, requested=None, now=NOW, looked_at=recently, timeouts=Timeouts(120)) is None
 
 
-@pytest.mark.parametrize(("value", "skipped"), [("true", True), ("1", True), ("T", True), ("yes", False), ("", False)])
+@pytest.mark.parametrize(
+    ("value", "skipped"), [("true", True), ("1", True), ("T", True), ("yes", False), ("", False)]
+)
 def test_skip_reconcile(value: str, skipped: bool) -> None:
     assert is_skipped(application(annotations={"argocd.argoproj.io/skip-reconcile": value})) is skipped
 
@@ -122,7 +129,9 @@ def ended(phase: str, revision: str = "abc", attempts: int = 0, ago: int = 1) ->
     ("parts", "resources", "outcome"),
     [
         pytest.param({}, OUT, "", id="12.1 off"),
-        pytest.param({"spec": {"syncPolicy": {"automated": {"enabled": False}}}}, OUT, "", id="12.1 disabled"),
+        pytest.param(
+            {"spec": {"syncPolicy": {"automated": {"enabled": False}}}}, OUT, "", id="12.1 disabled"
+        ),
         pytest.param({"spec": AUTO, "operation": {"sync": {}}}, OUT, "", id="12.2 operation"),
         pytest.param({"spec": AUTO, "deleting": True}, OUT, "", id="12.3 deleting"),
         pytest.param({"spec": AUTO}, ONLY_PRUNE, "", id="12.5 only pruning"),
@@ -134,7 +143,9 @@ def ended(phase: str, revision: str = "abc", attempts: int = 0, ago: int = 1) ->
         ),
         pytest.param({"spec": AUTO, "status": ended("Succeeded")}, OUT, "", id="12.7 no self-heal"),
         pytest.param({"spec": HEAL, "status": ended("Succeeded")}, OUT, "start", id="12.8 heals at once"),
-        pytest.param({"spec": HEAL, "status": ended("Succeeded", attempts=1)}, OUT, "wait", id="12.8 backs off"),
+        pytest.param(
+            {"spec": HEAL, "status": ended("Succeeded", attempts=1)}, OUT, "wait", id="12.8 backs off"
+        ),
         pytest.param(
             {"spec": HEAL, "status": ended("Succeeded", attempts=1, ago=3)}, OUT, "start", id="12.8 waited"
         ),
@@ -151,7 +162,9 @@ def ended(phase: str, revision: str = "abc", attempts: int = 0, ago: int = 1) ->
             id="12.9 allowEmpty",
         ),
         pytest.param({"spec": AUTO}, OUT, "start", id="12.10 never synced"),
-        pytest.param({"spec": AUTO, "status": ended("Succeeded", "old")}, OUT, "start", id="12.10 new revision"),
+        pytest.param(
+            {"spec": AUTO, "status": ended("Succeeded", "old")}, OUT, "start", id="12.10 new revision"
+        ),
     ],
 )
 def test_automated_sync(parts: Any, resources: tuple[ResourceStatus, ...], outcome: str) -> None:
@@ -185,7 +198,9 @@ def test_self_heal_syncs_only_what_differs_and_counts() -> None:
     assert [(r.kind, r.name, r.namespace) for r in sync.resources] == [("ConfigMap", "c", "")]
 
 
-@pytest.mark.parametrize(("attempts", "delay"), [(0, 0), (1, 2), (2, 6), (3, 18), (4, 54), (5, 162), (6, 300), (7, 300)])
+@pytest.mark.parametrize(
+    ("attempts", "delay"), [(0, 0), (1, 2), (2, 6), (3, 18), (4, 54), (5, 162), (6, 300), (7, 300)]
+)
 def test_self_heal_backoff(attempts: int, delay: float) -> None:
     assert SelfHealBackoff().delay(attempts) == delay
 
@@ -219,7 +234,9 @@ def test_a_bad_duration_is_named(text: str) -> None:
             id="7.4 own",
         ),
         pytest.param(
-            RetryStrategy(backoff=Backoff(duration="100s", max_duration="0")), [100, 200, 400], id="7.4 no cap"
+            RetryStrategy(backoff=Backoff(duration="100s", max_duration="0")),
+            [100, 200, 400],
+            id="7.4 no cap",
         ),
     ],
 )
@@ -266,7 +283,11 @@ def test_merge_patch(old: Any, new: Any, patch: Any) -> None:
 
 def test_delete_hook_finalizers_follow_the_manifests() -> None:
     names = with_delete_hook_finalizers(("mine",), pre=False, post=True)
-    assert names == ("mine", "post-delete-finalizer.argocd.argoproj.io", "post-delete-finalizer.argocd.argoproj.io/cleanup")
+    assert names == (
+        "mine",
+        "post-delete-finalizer.argocd.argoproj.io",
+        "post-delete-finalizer.argocd.argoproj.io/cleanup",
+    )
     assert with_delete_hook_finalizers(names, pre=False, post=False) == ("mine",)
 
 
@@ -274,7 +295,14 @@ def test_delete_hook_finalizers_follow_the_manifests() -> None:
     ("finalizers", "policy"),
     [
         (("resources-finalizer.argocd.argoproj.io",), "Foreground"),
-        (("x", "resources-finalizer.argocd.argoproj.io/background", "resources-finalizer.argocd.argoproj.io"), "Background"),
+        (
+            (
+                "x",
+                "resources-finalizer.argocd.argoproj.io/background",
+                "resources-finalizer.argocd.argoproj.io",
+            ),
+            "Background",
+        ),
         (("x",), None),
     ],
 )

@@ -6,7 +6,7 @@ fails sets its condition and ends the look there.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,7 +19,6 @@ from tiphys.projects.windows import can_sync, matching_windows
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.autosync import AutoSync, decide_auto_sync
 from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
-from tiphys.reconcile.comparison import UNKNOWN, Comparison, ComparisonInputs
 from tiphys.reconcile.conditions import set_conditions
 from tiphys.reconcile.desired import (
     ClusterFacts,
@@ -30,6 +29,8 @@ from tiphys.reconcile.desired import (
 )
 from tiphys.reconcile.events import EventMessage, sync_started, transition
 from tiphys.reconcile.finalizers import with_delete_hook_finalizers
+from tiphys.reconcile.local import LocalManifestError, local_desired, local_manifests
+from tiphys.reconcile.pairs import UNKNOWN, Comparison, ComparisonInputs
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import (
     REFRESH_ANNOTATION,
@@ -38,10 +39,11 @@ from tiphys.reconcile.refresh import (
     Refresh,
     namespace_metadata_differs,
 )
+from tiphys.reconcile.retrying import RUNNING
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import IgnoreRuleError, Situation, SpecProblems, rules_of, situate
 from tiphys.reconcile.statuses import compared_to, merge_patch, status_patch, summary_of, with_health
-from tiphys.reconcile.writing import Stale, TooLarge
+from tiphys.reconcile.writing import TooLarge
 from tiphys.resources.application import (
     Application,
     ApplicationSource,
@@ -64,55 +66,53 @@ STATUS_TOO_LARGE = (
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What a look found and wrote; the operation that follows may build on it."""
+    """What a look left written; the operation that follows may build on its comparison."""
 
     app: Application
-    situation: Situation | None = None
-    handle: ClusterHandle | None = None
     comparison: Comparison | None = None
 
 
 async def look(services: Services, app: Application, refresh: Refresh) -> Look:
-    """Compare ``app``, decide automatic sync, write what changed."""
+    """Compare ``app``, decide automatic sync, write what changed.
+
+    Raises:
+        ClusterPending: the live state of the destination is still being read; nothing was written.
+    """
     now = services.clock()
-    services.memory.requested.pop(app.key, None)
 
     # Load and validate; a problem of spec or permission is a condition and ends the look.
     situation = situate(services, app)
     if isinstance(situation, SpecProblems):
         status = conditions_into(app.status, situation.found, kinds.SPEC_TYPES, services)
-        status = _unknown(status, services)
-        services.memory.looked_at[app.key] = now
-        return Look(await write_look(services, app, status, refresh, ()))
+        return Look(await write_look(services, app, _unknown(status, now), refresh, now))
 
     # The live state of the destination.
     try:
-        handle = await services.pool.get(situation.cluster)
+        handle = services.pool.get(situation.cluster, app.key)
     except ClusterNotReady as error:
         found = [(kinds.COMPARISON_ERROR, f"Failed to load live state: {error}")]
-        status = conditions_into(app.status, (), kinds.SPEC_TYPES, services)
-        status = conditions_into(status, found, kinds.COMPARISON_TYPES, services)
-        status = msgspec.structs.replace(
-            status, sync=msgspec.structs.replace(status.sync, status=UNKNOWN, compared_to=compared_to(app))
-        )
-        status = with_health(status, UNKNOWN, "", now)
-        services.memory.looked_at[app.key] = now
-        return Look(await write_look(services, app, status, refresh, ()))
+        status = conditions_into(app.status, found, kinds.SPEC_TYPES | kinds.COMPARISON_TYPES, services)
+        sync = msgspec.structs.replace(status.sync, status=UNKNOWN, compared_to=compared_to(app))
+        status = with_health(msgspec.structs.replace(status, sync=sync), UNKNOWN, "", now)
+        return Look(await write_look(services, app, status, refresh, now))
+
+    if refresh.level == Level.TREE and app.status.reconciled_at:
+        status = with_tree(services, situation, handle, app.status)
+        return Look(await write_look(services, app, status, refresh, now))
 
     # The desired state: revisions, manifests, targets.
-    recent = refresh.level <= Level.RECENT
     desired, found = await load_desired(
         services,
         situation,
         handle,
         sources=app.spec.effective_sources(),
-        revisions=stored_revisions(app) if recent else (),
-        fresh=refresh.level >= Level.FORCE,
+        revisions=stored_revisions(app) if refresh.level <= Level.RECENT else (),
+        max_age=refresh.max_age,
         no_cache=refresh.hard,
+        manifests=local_manifests(app),
     )
     if desired is None and _within_grace(services, app, refresh):
         log.info("repository error within the grace period", extra={"app": str(app.key)})
-        services.memory.looked_at[app.key] = now
         return Look(app)
 
     # Compare, object by object.
@@ -124,17 +124,12 @@ async def look(services: Services, app: Application, refresh: Refresh) -> Look:
         services.ask(app.key, Level.LATEST, Priority.TIMER, after=auto.retry_after)
 
     # One status, one write.
-    status = conditions_into(app.status, (), kinds.SPEC_TYPES, services)
+    status = with_comparison(services, situation, handle, app.status, comparison)
     if auto is not None:
         errors = [(kinds.SYNC_ERROR, auto.error)] if auto.error else []
         status = conditions_into(status, errors, frozenset({kinds.SYNC_ERROR}), services)
-    status = with_comparison(services, situation, handle, status, comparison)
-    if refresh.level >= Level.LATEST or not app.status.reconciled_at:
-        services.memory.looked_at[app.key] = now
-    written = await write_look(
-        services, app, status, refresh, comparison.pairs, comparison=comparison, auto=auto
-    )
-    return Look(written, situation, handle, comparison)
+    written = await write_look(services, app, status, refresh, now, comparison=comparison, auto=auto)
+    return Look(written, comparison)
 
 
 async def load_desired(
@@ -144,10 +139,15 @@ async def load_desired(
     *,
     sources: tuple[ApplicationSource, ...],
     revisions: tuple[str, ...],
-    fresh: bool,
+    max_age: float | None,
     no_cache: bool,
+    manifests: tuple[str, ...] = (),
 ) -> tuple[Desired | None, list[tuple[str, str]]]:
-    """The desired state, or None with the condition that says why not."""
+    """The desired state, or None with the condition that says why not.
+
+    ``manifests`` are those of a local sync: they stand for what the sources would render.
+    ``max_age``: seconds that the repository's last answer may be old; None: as long as its cycle.
+    """
     discovery = await handle.client.discovery()
     request = DesiredRequest(
         app=situation.app,
@@ -163,11 +163,14 @@ async def load_desired(
             is_namespaced=discovery.is_namespaced,
             generation=id(discovery),
         ),
-        fresh=fresh,
+        fresh=max_age is not None,
+        max_age=max_age,
         no_cache=no_cache,
     )
     try:
-        desired = await services.desired.load(request)
+        desired = local_desired(request, manifests) if manifests else await services.desired.load(request)
+    except LocalManifestError as error:
+        return None, [(kinds.COMPARISON_ERROR, f"Failed to load local manifests: {error}")]
     except DesiredStateError as error:
         if error.transient:
             services.memory.first_error.setdefault(situation.app.key, services.clock())
@@ -217,6 +220,7 @@ async def compare_now(
             control_namespace=situation.settings.control_namespace,
             found=tuple(found),
             no_cache=no_cache,
+            persist_health=services.options.persist_health,
         )
     )
 
@@ -241,27 +245,34 @@ def with_comparison(
         revision="" if multiple else (revisions[0] if revisions else ""),
         revisions=revisions if multiple else (),
     )
-    tree = handle.cache.summary(situation.instance)
     types = comparison.source_types
-    status = conditions_into(status, comparison.found, kinds.COMPARISON_TYPES, services)
-    orphans = count_orphans(services, situation, handle)
-    warning = [(kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans))] if orphans else []
-    status = conditions_into(
-        status,
-        warning if warns_of_orphans(situation.project) else (),
-        frozenset({kinds.ORPHANED_RESOURCE_WARNING}),
-        services,
-    )
+    evaluated = kinds.SPEC_TYPES | kinds.COMPARISON_TYPES
+    status = conditions_into(status, comparison.found, evaluated, services)
     status = msgspec.structs.replace(
         status,
         sync=sync,
         resources=comparison.resources,
         source_type="" if multiple else (types[0] if types else ""),
         source_types=types if multiple else (),
-        summary=summary_of(app, tree.images, tree.external_urls, tree.is_app_of_apps),
         controller_namespace=situation.settings.control_namespace,
     )
-    return with_health(status, comparison.health.status, comparison.health.message, now)
+    status = with_tree(services, situation, handle, status)
+    health, inline = comparison.health, services.options.persist_health
+    return with_health(status, health.status, health.message, now, inline=inline)
+
+
+def with_tree(
+    services: Services, situation: Situation, handle: ClusterHandle, status: ApplicationStatus
+) -> ApplicationStatus:
+    """``status`` with what the tree of live objects says; needs neither targets nor verdicts."""
+    tree = handle.cache.summary(situation.instance)
+    orphans = count_orphans(services, situation, handle)
+    warn = orphans > 0 and warns_of_orphans(situation.project)
+    warning = [(kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans))] if warn else []
+    evaluated = frozenset({kinds.ORPHANED_RESOURCE_WARNING})
+    status = conditions_into(status, warning, evaluated, services)
+    summary = summary_of(situation.app, tree.images, tree.external_urls, tree.is_app_of_apps)
+    return msgspec.structs.replace(status, summary=summary)
 
 
 def count_orphans(services: Services, situation: Situation, handle: ClusterHandle) -> int:
@@ -301,78 +312,85 @@ async def write_look(
     app: Application,
     status: ApplicationStatus,
     refresh: Refresh,
-    _pairs: Sequence[object],
+    started: datetime,
     *,
     comparison: Comparison | None = None,
     auto: AutoSync | None = None,
 ) -> Application:
-    """Write what differs, in one patch; tell transitions as Events."""
-    now = services.clock()
+    """Write what differs, in one patch; tell transitions as Events.
+
+    Args:
+        started: when the look began; becomes ``reconciledAt``.
+        comparison: None where the look ended before one (then ``reconciledAt`` stays).
+    """
     body: dict[str, Any] = {}
-    guard = False
     operation = auto.operation if auto is not None else None
-    messages: list[EventMessage] = [
-        *transition("sync", app.status.sync.status, status.sync.status),
-        *transition("health", app.status.health.status, status.health.status, status.health.message),
-    ]
+    messages = status_transitions(app.status, status)
     if operation is not None:
         # The started operation goes into the same write as the status that asked for it.
-        started = OperationState(operation=operation, phase="Running", started_at=to_timestamp(now))
-        status = msgspec.structs.replace(status, operation_state=started)
+        begun = to_timestamp(services.clock())
+        state = OperationState(operation=operation, phase=RUNNING, started_at=begun)
+        status = msgspec.structs.replace(status, operation_state=state)
         body["operation"] = to_json(operation)
-        guard = True
         revisions = operation.sync.revisions or (operation.sync.revision,) if operation.sync else ()
         messages.append(sync_started(revisions))
-    metadata = _metadata_patch(app, comparison)
-    if REFRESH_ANNOTATION in (app.metadata.annotations or {}):
-        metadata["annotations"] = {REFRESH_ANNOTATION: None}
-        if REFRESH_TIMESTAMP_ANNOTATION in (app.metadata.annotations or {}):
-            metadata["annotations"][REFRESH_TIMESTAMP_ANNOTATION] = None
-    if metadata:
+    if metadata := _metadata_patch(app, comparison):
         body["metadata"] = metadata
-        guard = True
     spec = normalize_spec(app.spec)
     if comparison is not None and spec != app.spec:
         body["spec"] = merge_patch(to_json(app.spec), to_json(spec))
+    guard = bool(body)  # what is not status was decided for exactly this state
     changed = status_patch(app.status, status)
-    if changed or body:
+    compared = comparison is not None and refresh.level >= Level.LATEST
+    if (changed or body) and (compared or (comparison is not None and not app.status.reconciled_at)):
         # A look that found nothing new writes nothing, not even its time (docs/differences.md).
-        if refresh.level >= Level.LATEST or not app.status.reconciled_at:
-            status = msgspec.structs.replace(status, reconciled_at=to_timestamp(now))
-            changed = status_patch(app.status, status)
-        if changed:
-            body["status"] = changed
+        status = msgspec.structs.replace(status, reconciled_at=to_timestamp(started))
+        changed = status_patch(app.status, status)
+    if changed:
+        body["status"] = changed
     if not body:
         return app
     try:
         written = await services.writer.patch(app, body, guard=guard)
-    except Stale:
-        # Somebody wrote in between: an edit, or another refresh request that must not be lost.
-        services.ask(app.key, refresh.level, Priority.CHANGE)
-        raise
     except TooLarge:
         found = [(kinds.UNKNOWN_ERROR, STATUS_TOO_LARGE)]
         fallback = conditions_into(app.status, found, frozenset({kinds.UNKNOWN_ERROR}), services)
-        return await services.writer.patch(app, {"status": status_patch(app.status, fallback)})
-    services.events.emit(written, messages, now)
+        small = {"status": status_patch(app.status, fallback), "metadata": body.get("metadata")}
+        return await services.writer.patch(app, {k: v for k, v in small.items() if v}, guard=guard)
+    services.events.emit(written, messages, services.clock())
     return written
 
 
+def status_transitions(old: ApplicationStatus, new: ApplicationStatus) -> list[EventMessage]:
+    """The Events of changed sync and health."""
+    return [
+        *transition("sync", old.sync.status, new.sync.status),
+        *transition("health", old.health.status, new.health.status, new.health.message),
+    ]
+
+
 def _metadata_patch(app: Application, comparison: Comparison | None) -> dict[str, Any]:
+    """Takes off the answered request for a refresh; fits the finalizers to the delete hooks."""
+    asked = {REFRESH_ANNOTATION, REFRESH_TIMESTAMP_ANNOTATION}.intersection(app.metadata.annotations or {})
+    patch: dict[str, Any] = {}
+    if REFRESH_ANNOTATION in asked:
+        patch["annotations"] = dict.fromkeys(sorted(asked))
     if comparison is None or comparison.failed or app.metadata.deletion_timestamp:
-        return {}
+        return patch
     present = tuple(app.metadata.finalizers or ())
     types = {
         kind for hook in (*comparison.hooks, *comparison.delete_hooks) for kind in hook_types(hook.manifest())
     }
     wanted = with_delete_hook_finalizers(present, pre="PreDelete" in types, post="PostDelete" in types)
-    return {} if wanted == present else {"finalizers": list(wanted)}
+    if wanted != present:
+        patch["finalizers"] = list(wanted)
+    return patch
 
 
-def _unknown(status: ApplicationStatus, services: Services) -> ApplicationStatus:
+def _unknown(status: ApplicationStatus, now: datetime) -> ApplicationStatus:
     """Sync and health Unknown without a message (applications.md 10.2 step 1)."""
     status = msgspec.structs.replace(status, sync=msgspec.structs.replace(status.sync, status=UNKNOWN))
-    status = with_health(status, UNKNOWN, "", services.clock())
+    status = with_health(status, UNKNOWN, "", now)
     return msgspec.structs.replace(status, health=msgspec.structs.replace(status.health, message=""))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from tiphys.reconcile.durations import parse_duration
+from tiphys.reconcile.retrying import COMPLETED, growing
 from tiphys.resources.application import (
     Application,
     Operation,
@@ -23,7 +23,6 @@ from tiphys.resources.application import (
 from tiphys.resources.times import from_timestamp
 
 DEFAULT_RETRY_LIMIT = 5
-COMPLETED = frozenset({"Failed", "Error", "Succeeded"})
 
 
 class SelfHealBackoff(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class SelfHealBackoff(msgspec.Struct, frozen=True):
             return self.fixed
         if attempts <= 0:
             return 0.0
-        return float(min(self.cap, self.duration * self.factor ** min(attempts - 1, 64)))
+        return growing(self.duration, self.factor, attempts - 1, self.cap)
 
 
 class AutoSync(msgspec.Struct, frozen=True):
@@ -117,8 +116,8 @@ def already_attempted(app: Application, revisions: Sequence[str]) -> bool:
     (``desired``), so it starts nothing, with or without ``manifest-generate-paths``.
     """
     state = app.status.operation_state
-    if state is None:
-        return False
+    if state is None or (state.operation.sync is not None and state.operation.sync.dry_run):
+        return False  # a dry run is no attempt (docs/differences.md)
     result = state.sync_result
     if result is None:
         return state.phase in COMPLETED
@@ -170,29 +169,3 @@ def _operation(
         initiated_by=OperationInitiator(automated=True),
         retry=policy.retry or RetryStrategy(limit=DEFAULT_RETRY_LIMIT),
     )
-
-
-DEFAULT_BACKOFF_DURATION = 5.0
-DEFAULT_BACKOFF_FACTOR = 2
-DEFAULT_BACKOFF_CAP = 180.0
-
-
-def retry_delay(retry: RetryStrategy | None, attempt: int) -> float:
-    """Seconds to wait before retry ``attempt`` (0 is the first): ``min(duration × factor^attempt,
-    maxDuration)`` (applications.md 7.4). The reference prints this pause but waits one factor
-    longer; we wait what we print.
-
-    Raises:
-        DurationError: a back-off text that is no duration.
-    """
-    backoff = retry.backoff if retry else None
-    duration, cap, factor = DEFAULT_BACKOFF_DURATION, DEFAULT_BACKOFF_CAP, DEFAULT_BACKOFF_FACTOR
-    if backoff is not None:
-        if backoff.duration:
-            duration = parse_duration(backoff.duration)
-        if backoff.max_duration:
-            cap = parse_duration(backoff.max_duration)
-        if backoff.factor is not None:
-            factor = backoff.factor
-    delay = float(duration * factor ** min(attempt, 64))
-    return min(delay, cap) if cap > 0 else delay

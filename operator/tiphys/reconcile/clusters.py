@@ -2,13 +2,14 @@
 
 A cluster is connected when the first application needs it and kept; when its Secret changes it is
 left (requests in flight may end) and connected anew by the next application; when a setting that
-shapes the cache changes, the cache is read anew over the same connection. A cluster that cannot be
-reached holds only the applications that use it: they are told why and tried again.
+shapes the cache changes, the cache is read anew over the same connection. A cluster that is slow or
+cannot be reached holds only the applications that use it, and no worker: whoever needs it is told
+so at once and woken when its first lists are done, when it is known why not, or when that changes.
 """
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -16,12 +17,15 @@ import msgspec
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ClusterUnreachable, ConnectionSettingsError
 from tiphys.live.cluster import ClusterCache
+from tiphys.resources.identity import AppKey
 from tiphys.settings.clusters import Cluster, Clusters
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 READY_TIMEOUT = 30.0
+RETRY_READY = 1.0
+"""Seconds between two looks at a cluster that is not ready and known not to be."""
 GRACE = 30.0
 """Seconds that requests of a look or a sync in flight have before a left cluster's client closes."""
 
@@ -35,13 +39,31 @@ class ClusterNotReady(Exception):
         self.why = why
 
 
+class ClusterPending(Exception):
+    """The first lists of a cluster are not done; who asked is woken by :attr:`ClusterPool.on_ready`."""
+
+
 class ClusterHandle(msgspec.Struct, eq=False):
-    """A cluster in use."""
+    """A cluster in use.
+
+    Attributes:
+        ready: its first lists are done.
+        problem: why they cannot be had, as far as known.
+        waiting: who is to be woken when it is ready, or when the problem changes.
+    """
 
     cluster: Cluster
     client: ClusterClient
     cache: ClusterCache
-    task: asyncio.Task[None]
+    tasks: tuple[asyncio.Task[None], ...] = ()
+    ready: bool = False
+    problem: str = ""
+    waiting: set[AppKey] = msgspec.field(default_factory=set)
+
+    def cancel(self) -> None:
+        """Stop following it."""
+        for task in self.tasks:
+            task.cancel()
 
 
 class ClusterPool:
@@ -61,6 +83,7 @@ class ClusterPool:
         self._make_cache = make_cache
         self._handles: dict[str, ClusterHandle] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self.on_ready: Callable[[Iterable[AppKey]], None] = lambda keys: None
 
     def __iter__(self) -> Iterator[ClusterHandle]:
         return iter(list(self._handles.values()))
@@ -77,29 +100,27 @@ class ClusterPool:
             for handle in handles:
                 await handle.client.close()
 
-    async def get(self, cluster: Cluster) -> ClusterHandle:
-        """The handle of ``cluster``, connected and with its initial lists done.
+    def get(self, cluster: Cluster, waiting: AppKey) -> ClusterHandle:
+        """The handle of ``cluster``, connected and with its initial lists done; never waits.
+
+        Args:
+            waiting: who asks, to be woken if this raises.
 
         Raises:
-            ClusterNotReady: not within the time limit; the message says why.
+            ClusterPending: not yet.
+            ClusterNotReady: not within the time limit or not at all; the message says why.
         """
-        try:
-            async with asyncio.timeout(READY_TIMEOUT):
-                while True:
-                    handle = self._handles.get(cluster.server)
-                    if handle is not None and not _same(handle.cluster, cluster):
-                        self._leave(handle)
-                        handle = None
-                    handle = handle or self._start(cluster)
-                    try:
-                        await handle.cache.wait_synced()
-                    except ClusterUnreachable as error:
-                        if self._handles.get(cluster.server) is handle:
-                            raise ClusterNotReady(cluster.server, error.why) from None
-                        continue  # it was replaced while we waited
-                    return handle
-        except TimeoutError:
-            raise ClusterNotReady(cluster.server, f"not ready within {READY_TIMEOUT:.0f} s") from None
+        handle = self._handles.get(cluster.server)
+        if handle is not None and not _same(handle.cluster, cluster):
+            self._leave(handle)
+            handle = None
+        handle = handle or self._start(cluster)
+        if handle.ready:
+            return handle
+        handle.waiting.add(waiting)
+        if handle.problem:
+            raise ClusterNotReady(cluster.server, handle.problem)
+        raise ClusterPending(cluster.server)
 
     def known(self, server: str) -> ClusterHandle | None:
         """The handle of a cluster that is in use already."""
@@ -125,14 +146,15 @@ class ClusterPool:
 
     def rebuild(self) -> None:
         """Read every cluster anew over its connection (a setting that shapes the caches changed)."""
-        for server, handle in list(self._handles.items()):
-            handle.task.cancel()
-            self._handles[server] = self._follow(handle.cluster, handle.client)
+        for handle in list(self._handles.values()):
+            handle.cancel()
+            self._follow(handle.cluster, handle.client).waiting.update(handle.waiting)
 
     def _leave(self, handle: ClusterHandle) -> None:
         self._handles.pop(handle.cluster.server, None)
-        handle.task.cancel()
+        handle.cancel()
         self._spawn(_close_later(handle.client), f"leave {handle.cluster.server}")
+        self.on_ready(handle.waiting)  # its successor, if any, is for them to ask for
 
     def _start(self, cluster: Cluster) -> ClusterHandle:
         if self._tasks is None:
@@ -141,13 +163,35 @@ class ClusterPool:
             client = self._connect(cluster)
         except ConnectionSettingsError as error:
             raise ClusterNotReady(cluster.server, str(error)) from None
-        handle = self._handles[cluster.server] = self._follow(cluster, client)
-        return handle
+        return self._follow(cluster, client)
 
     def _follow(self, cluster: Cluster, client: ClusterClient) -> ClusterHandle:
         cache = self._make_cache(cluster, client)
-        task = self._spawn(self._supervise(cluster, cache), f"live {cluster.server}")
-        return ClusterHandle(cluster, client, cache, task)
+        handle = self._handles[cluster.server] = ClusterHandle(cluster, client, cache)
+        handle.tasks = (
+            self._spawn(self._supervise(cluster, cache), f"live {cluster.server}"),
+            self._spawn(self._announce(handle), f"first lists of {cluster.server}"),
+        )
+        return handle
+
+    async def _announce(self, handle: ClusterHandle) -> None:
+        """Wake those who wait for the first lists, when they are done or it is known why not."""
+        while True:
+            try:
+                async with asyncio.timeout(READY_TIMEOUT):
+                    await handle.cache.wait_synced()
+                problem = ""
+            except ClusterUnreachable as error:
+                problem = error.why
+            except TimeoutError:
+                problem = f"not ready within {READY_TIMEOUT:.0f} s"
+            if not problem or problem != handle.problem:
+                handle.ready, handle.problem = not problem, problem
+                waiting, handle.waiting = handle.waiting, set()
+                self.on_ready(waiting)
+            if not problem:
+                return
+            await asyncio.sleep(RETRY_READY)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         assert self._tasks is not None, "the pool is not running"

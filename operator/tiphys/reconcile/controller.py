@@ -6,20 +6,24 @@ the settings) and become keys with a level; nothing is worked on outside the que
 
 import logging
 import random
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.live.records import Change
 from tiphys.projects.orphans import monitors_orphans
 from tiphys.reconcile.application import Look, look
-from tiphys.reconcile.autosync import COMPLETED
+from tiphys.reconcile.clusters import ClusterPending
+from tiphys.reconcile.concern import Concern, after_own_write, concern
 from tiphys.reconcile.deletion import finalize
-from tiphys.reconcile.measuring import revision_text, working_on
+from tiphys.reconcile.measuring import working_on
 from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.reconcile.operation import advance
 from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.projects import finalize_project
 from tiphys.reconcile.queue import Priority
-from tiphys.reconcile.refresh import Level, decide_refresh, is_skipped
+from tiphys.reconcile.refresh import Level, Refresh, decide_refresh, is_skipped
+from tiphys.reconcile.retrying import COMPLETED, belongs_to
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.writing import Stale, Vanished
 from tiphys.resources.application import Application
@@ -30,7 +34,6 @@ from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-OPERATION_BATCH = 5.0  # seconds in which live changes of a running operation are gathered at most
 RETRY_UNREACHABLE = 10.0
 
 
@@ -41,6 +44,8 @@ class Controller:
         self._s = services
         services.settings_store.subscribe(self.settings_changed)
         services.desired.on_moved = self.revision_moved
+        services.writer.on_written = self.application_written
+        services.pool.on_ready = self.cluster_ready
 
     # Triggers -------------------------------------------------------------------------------
 
@@ -49,41 +54,49 @@ class Controller:
         old, new = self._s.apps.put(manifest)
         if new is None:
             return
+        if old is not None and old.metadata.uid != new.metadata.uid:
+            self._s.forget(new.key)  # another one of the same name; nothing of the old one holds
+            old = None
         if old is None:
             # New, or seen for the first time since the start: much may have happened meanwhile.
-            self._s.ask(new.key, Level.LATEST, Priority.TIMER)
-        elif (priority := _concern(old, new)) is not None:
-            if _automation_enabled(old, new):
-                self._s.memory.request(new.key, Level.LATEST)
-            self._s.queue.add(new.key, priority)
+            known = bool(new.status.reconciled_at)
+            self._s.ask(new.key, Level.LATEST, Priority.TIMER if known else Priority.USER)
+        elif (found := concern(old, new)) is not None:
+            self._take_up(new.key, found)
+        if old is not None and old.spec.project != new.spec.project:
+            self._projects_may_go()
+
+    def application_written(self, before: Application, body: Mapping[str, Any], after: Application) -> None:
+        """We patched an Application; the answer may hold what others wrote just before."""
+        if (found := after_own_write(before, body, after)) is not None:
+            self._take_up(after.key, found)
 
     def application_gone(self, key: AppKey, uid: str) -> None:
         """An Application was deleted."""
-        gone = self._s.apps.delete(key, uid)
-        if gone is None:
+        if self._s.apps.delete(key, uid) is None:
             return
-        self._s.memory.forget(key)
-        self._s.desired.forget(key)
-        self._s.comparer.forget(key)
+        self._s.forget(key)
         self._s.queue.forget(key)
-        for project in self._s.projects:
-            if project.metadata.deletion_timestamp:
-                self.project_seen_again(project)
+        self._projects_may_go()
+
+    def cluster_ready(self, keys: Iterable[AppKey]) -> None:
+        """A cluster's first lists are done, or failed: those who waited for it look again."""
+        for key in keys:
+            self._s.queue.add(key, Priority.CHANGE)
 
     def project_seen(self, manifest: Manifest) -> None:
         """An AppProject was added or changed."""
         old, new = self._s.projects.put(manifest)
         if new is None:
             return
-        if old is not None and old.spec == new.spec and not new.metadata.deletion_timestamp:
+        same = old is not None and (old.spec, old.metadata.labels) == (new.spec, new.metadata.labels)
+        if same and not new.metadata.deletion_timestamp:
             return
         self.project_seen_again(new)
 
     def project_seen_again(self, project: AppProject) -> None:
         """Look at the applications of a project (its rules changed) and at its own deletion."""
-        for app in self._s.apps:
-            if (app.spec.project or "default") == project.metadata.name:
-                self._s.ask(app.key, Level.RECENT, Priority.CHANGE)
+        self._ask_applications_of(project)
         if project.metadata.deletion_timestamp:
             self._s.queue.add(_project_key(project), Priority.CHANGE)
 
@@ -91,9 +104,26 @@ class Controller:
         """An AppProject was deleted; its applications learn of it."""
         gone = self._s.projects.delete(key, uid)
         if gone is not None:
-            for app in self._s.apps:
-                if (app.spec.project or "default") == gone.metadata.name:
-                    self._s.ask(app.key, Level.RECENT, Priority.CHANGE)
+            self._ask_applications_of(gone)
+
+    def _ask_applications_of(self, project: AppProject) -> None:
+        """Those that name it; of a global project all, since others may inherit from it."""
+        name = project.metadata.name
+        everywhere = any(rule.project_name == name for rule in self._s.settings.global_projects)
+        for app in self._s.apps:
+            if everywhere or (app.spec.project or "default") == name:
+                self._s.ask(app.key, Level.RECENT, Priority.CHANGE)
+
+    def _projects_may_go(self) -> None:
+        """An application went or moved: a project that waits for its end may have reached it."""
+        for project in self._s.projects:
+            if project.metadata.deletion_timestamp:
+                self._s.queue.add(_project_key(project), Priority.CHANGE)
+
+    def _take_up(self, key: AppKey, found: Concern) -> None:
+        if found.level is not None:
+            self._s.memory.request(key, found.level)
+        self._s.queue.add(key, found.priority)
 
     def live_changed(self, change: Change) -> None:
         """A live object changed in a destination cluster (health-and-resources.md 10)."""
@@ -138,9 +168,24 @@ class Controller:
 
     async def process(self, key: AppKey) -> None:
         """Bring one application (or the deletion of a project) forward."""
-        if key.namespace.startswith(PROJECT_PREFIX):
-            await finalize_project(self._s, AppKey(key.namespace.removeprefix(PROJECT_PREFIX), key.name))
-            return
+        try:
+            if key.namespace.startswith(PROJECT_PREFIX):
+                project = AppKey(key.namespace.removeprefix(PROJECT_PREFIX), key.name)
+                await finalize_project(self._s, project)
+            else:
+                await self._process_application(key)
+        except Stale:
+            self._s.queue.add(key, Priority.CHANGE)
+        except Vanished:
+            if self._s.apps.get(key) is not None:  # another one of the same name
+                self._s.ask(key, Level.LATEST, Priority.CHANGE)
+        except ClusterPending:
+            pass  # the pool wakes it
+        except (ApiError, ClusterUnreachable) as error:
+            log.warning("not done: %s", error, extra={"app": str(key)})
+            self._s.queue.add(key, Priority.TIMER, after=RETRY_UNREACHABLE * random.uniform(0.8, 1.2))
+
+    async def _process_application(self, key: AppKey) -> None:
         app = self._s.apps.get(key)
         if (
             app is None
@@ -151,55 +196,63 @@ class Controller:
         try:
             with working_on(app, labels_of(self._s, app)):
                 await self._bring_forward(app)
-        except Stale:
-            self._s.queue.add(key, Priority.CHANGE)
-        except Vanished:
-            self._s.queue.forget(key)
-        except (ApiError, ClusterUnreachable) as error:
-            log.warning("not done: %s", error, extra={"app": str(key)})
-            self._s.queue.add(key, Priority.TIMER, after=RETRY_UNREACHABLE * random.uniform(0.8, 1.2))
+        finally:
+            now = self._s.apps.get(key)
+            if now is None or now.metadata.uid != app.metadata.uid:
+                self._s.forget(key)  # it went meanwhile; what we remembered last is for nobody
 
     async def _bring_forward(self, app: Application) -> None:
-        key = app.key
         if app.metadata.deletion_timestamp and app.operation is None:
             await finalize(self._s, app)
             return
         seen: Look | None = None
+        advanced = False
         if app.operation is not None and not _is_waiting(app):
             # A new operation goes before any refresh; it compares for itself.
             app = await advance(self._s, app)
+            advanced = True
         refresh = decide_refresh(
             app,
-            requested=self._s.memory.requested.get(key),
+            requested=self._s.memory.requested(app.key, self._s.clock()),
             now=self._s.clock(),
-            looked_at=self._s.memory.looked_at.get(key),
+            looked_at=self._s.memory.looked_at.get(app.key),
             timeouts=self._s.options.timeouts,
         )
         if refresh is not None:
-            started = self._s.clock()
             had_operation = app.operation is not None
-            before = app.metadata.resource_version
-            seen = await look(self._s, app, refresh)
+            seen = await self._look(app, refresh)
             app = seen.app
-            seconds = (self._s.clock() - started).total_seconds()
-            self._s.metrics.reconciled(labels_of(self._s, app), seconds)
-            wrote = app.metadata.resource_version != before
-            log.log(
-                logging.INFO if wrote else logging.DEBUG,
-                "Reconciliation completed",
-                extra={
-                    "time_ms": round(seconds * 1000),
-                    "why": refresh.why,
-                    "revision": revision_text(app),
-                },
-            )
-            if app.operation is not None and not had_operation:
-                app = await advance(self._s, app, seen)
-            elif app.operation is not None:
-                app = await advance(self._s, app)
-        elif app.operation is not None and _is_waiting(app):
-            app = await advance(self._s, app)
+            if had_operation:
+                seen = None  # the operation may be about other sources or revisions
+        if app.operation is not None and not advanced:
+            app = await advance(self._s, app, seen.comparison if seen else None)
         self._next_look(app)
+
+    async def _look(self, app: Application, refresh: Refresh) -> Look:
+        """One look; what it was to answer is asked for again if it fails."""
+        memory = self._s.memory
+        started = self._s.clock()
+        memory.take(app.key)
+        try:
+            seen = await look(self._s, app, refresh)
+        except BaseException:
+            memory.request(app.key, refresh.level)
+            raise
+        if refresh.level >= Level.LATEST:
+            memory.looked_at[app.key] = started
+        seconds = (self._s.clock() - started).total_seconds()
+        self._s.metrics.reconciled(labels_of(self._s, seen.app), seconds)
+        wrote = seen.app.metadata.resource_version != app.metadata.resource_version
+        log.log(
+            logging.INFO if wrote else logging.DEBUG,
+            "Reconciliation completed",
+            extra={
+                "time_ms": round(seconds * 1000),
+                "why": refresh.why,
+                "comparison-level": int(refresh.level),
+            },
+        )
+        return seen
 
     def _next_look(self, app: Application) -> None:
         """The next look without any event: the polling interval plus jitter."""
@@ -209,13 +262,13 @@ class Controller:
             self._s.queue.add(app.key, Priority.TIMER, after=pause)
 
     def _orphan_changed(self, change: Change) -> None:
+        """An object of no application: a matter of those that watch its namespace for orphans."""
+        watching = {p.metadata.name for p in self._s.projects if monitors_orphans(p)}
+        if not watching:
+            return
         for app in self._s.apps:
-            if app.spec.destination.namespace != change.key.namespace:
-                continue
-            project = self._s.projects.get(
-                AppKey(self._s.settings.control_namespace, app.spec.project or "default")
-            )
-            if project is not None and monitors_orphans(project):
+            destination = app.spec.destination
+            if destination.namespace == change.key.namespace and (app.spec.project or "default") in watching:
                 self._s.ask(app.key, Level.TREE, Priority.CHANGE)
 
 
@@ -229,38 +282,9 @@ def _project_key(project: AppProject) -> AppKey:
 def _is_waiting(app: Application) -> bool:
     """The stored operation was begun and waits for something."""
     state = app.status.operation_state
-    return state is not None and state.phase not in COMPLETED and state.operation == app.operation
-
-
-def _concern(old: Application, new: Application) -> Priority | None:
-    """How urgently a changed Application must be looked at; None if nothing of ours changed."""
-    if new.operation is not None and new.operation != old.operation:
-        return Priority.USER
-    if new.metadata.deletion_timestamp != old.metadata.deletion_timestamp:
-        return Priority.USER
-    if new.metadata.annotations != old.metadata.annotations:
-        return Priority.USER
-    before, after = old.status.operation_state, new.status.operation_state
-    if (
-        after is not None
-        and after.phase == "Terminating"
-        and (before is None or before.phase != "Terminating")
-    ):
-        return Priority.USER
-    if new.spec != old.spec or new.metadata.labels != old.metadata.labels:
-        return Priority.USER
-    if new.metadata.deletion_timestamp and new.metadata.finalizers != old.metadata.finalizers:
-        return Priority.CHANGE
-    return None
-
-
-def _automation_enabled(old: Application, new: Application) -> bool:
-    """Automatic sync or self-heal was newly switched on."""
-
-    def flags(app: Application) -> tuple[bool, bool]:
-        automated = app.spec.sync_policy.automated if app.spec.sync_policy else None
-        on = automated is not None and automated.enabled is not False
-        return on, bool(on and automated is not None and automated.self_heal)
-
-    (before_on, before_heal), (after_on, after_heal) = flags(old), flags(new)
-    return (after_on and not before_on) or (after_heal and not before_heal)
+    return (
+        state is not None
+        and state.phase not in COMPLETED
+        and app.operation is not None
+        and belongs_to(state, app.operation)
+    )

@@ -10,7 +10,9 @@ import msgspec
 from tiphys.compare.tracking import Tracking
 from tiphys.health.assessing import assess
 from tiphys.health.model import Health
+from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import KubeError
+from tiphys.projects.impersonation import ImpersonationError
 from tiphys.projects.permission import permits_live
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.application import conditions_into, load_desired
@@ -24,13 +26,14 @@ from tiphys.reconcile.finalizers import (
     PROPAGATION,
     propagation_policy,
 )
+from tiphys.reconcile.operation import client_for
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, SpecProblems, find_project
 from tiphys.reconcile.statuses import status_patch
 from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time
 from tiphys.resources.application import Application
-from tiphys.resources.identity import GVK, Manifest, ResourceKey, key_of
+from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, key_of
 from tiphys.resources.times import from_timestamp
 from tiphys.settings.clusters import DestinationError
 from tiphys.sync import deletion as engine
@@ -69,9 +72,12 @@ async def finalize(services: Services, app: Application) -> None:
         await _release(services, app, ours)
         return
     try:
-        handle = await services.pool.get(cluster)
+        handle = services.pool.get(cluster, app.key)
     except ClusterNotReady as error:
         await _report(services, app, str(error))
+        return
+    if unseen := _unseen(handle, app):
+        await _report(services, app, f"Failed to load live state: {unseen}")
         return
     situation = Situation(
         app=app,
@@ -81,12 +87,17 @@ async def finalize(services: Services, app: Application) -> None:
         cluster=cluster,
         tracking=Tracking(settings.tracking_method, settings.instance_label_key, settings.installation_id),
     )
+    try:
+        client = client_for(situation, handle, enforced=False)
+    except ImpersonationError as error:
+        await _report(services, app, str(error))
+        return
     for stage in (PRE_DELETE, "cascade", POST_DELETE, PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP):
         names = set(PROPAGATION) if stage == "cascade" else {stage}
         if not names.intersection(app.metadata.finalizers):
             continue
         try:
-            progress = await _advance(services, situation, handle, stage)
+            progress = await _advance(services, situation, handle, client, stage)
         except KubeError as error:
             progress = Progress(False, error=str(error))
         for manifest in progress.writes:
@@ -102,7 +113,9 @@ async def finalize(services: Services, app: Application) -> None:
         situation = msgspec.structs.replace(situation, app=app)
 
 
-async def _advance(services: Services, situation: Situation, handle: ClusterHandle, stage: str) -> Progress:
+async def _advance(
+    services: Services, situation: Situation, handle: ClusterHandle, client: ClusterClient, stage: str
+) -> Progress:
     app = situation.app
     live = await _live_objects(handle, situation)
 
@@ -116,7 +129,7 @@ async def _advance(services: Services, situation: Situation, handle: ClusterHand
             handle,
             sources=app.spec.effective_sources(),
             revisions=(),
-            fresh=False,
+            max_age=None,
             no_cache=False,
         )
         if desired is None:
@@ -125,7 +138,7 @@ async def _advance(services: Services, situation: Situation, handle: ClusterHand
         targets = [target.manifest() for target in (*prepared.delete_hooks, *prepared.hooks)]
         known = {key_of(manifest): manifest for manifest in live}
         return await engine.run_delete_hooks(
-            handle.client,
+            client,
             DELETE_HOOKS[stage],
             targets,
             known,
@@ -133,8 +146,8 @@ async def _advance(services: Services, situation: Situation, handle: ClusterHand
             assess=health,
         )
     if stage in (PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP):
-        return await engine.clean_up_delete_hooks(handle.client, DELETE_HOOKS[stage], live, assess=health)
-    return await engine.cascade(handle.client, live, cascade_rules(situation))
+        return await engine.clean_up_delete_hooks(client, DELETE_HOOKS[stage], live, assess=health)
+    return await engine.cascade(client, live, cascade_rules(situation))
 
 
 def cascade_rules(situation: Situation) -> CascadeRules:
@@ -157,6 +170,12 @@ def cascade_rules(situation: Situation) -> CascadeRules:
             situation.project, key_of(manifest), cluster=situation.cluster
         ),
     )
+
+
+def _unseen(handle: ClusterHandle, app: Application) -> str:
+    """Kinds of the Application's objects that cannot be listed now: what is not seen is not gone."""
+    used = {GroupKind(r.group, r.kind) for r in app.status.resources or ()}
+    return "; ".join(f"{kind}: {why}" for kind, why in sorted(handle.cache.problems.items()) if kind in used)
 
 
 async def _live_objects(handle: ClusterHandle, situation: Situation) -> list[Manifest]:

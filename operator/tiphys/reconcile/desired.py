@@ -10,6 +10,7 @@ Applications that follow the same revision of a repository are a group. The firs
 a new commit wakes those whose files it touches; nobody else is bothered.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,7 +57,8 @@ class DesiredRequest(msgspec.Struct, frozen=True):
     Attributes:
         sources: the effective sources, or those an operation overrides them with.
         revisions: one per source; ``""`` means the source's target revision.
-        fresh: ask the repository again instead of using the last answer of this cycle.
+        fresh: show the commit that is current now, even where it changes nothing.
+        max_age: seconds that an answer of the repository may be old; None: as long as its cycle.
         no_cache: render again even if nothing changed.
     """
 
@@ -68,6 +70,7 @@ class DesiredRequest(msgspec.Struct, frozen=True):
     tracking: Tracking
     facts: ClusterFacts
     fresh: bool = False
+    max_age: float | None = None
     no_cache: bool = False
 
 
@@ -266,13 +269,13 @@ class DesiredStates:
     ) -> str:
         if source.chart:
             return await self._renderer.charts.resolve(
-                repository, source.chart, wanted or source.target_revision, fresh=request.fresh
+                repository, source.chart, wanted or source.target_revision, fresh=request.max_age is not None
             )
         return await self._git.resolve(
             repository,
             wanted or source.target_revision,
             tag_prefix=source.tag_prefix,
-            fresh=request.fresh,
+            since=None if request.max_age is None else asyncio.get_running_loop().time() - request.max_age,
         )
 
     def _inputs(self, request: DesiredRequest) -> tuple[Any, ...]:

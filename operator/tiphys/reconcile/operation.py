@@ -7,33 +7,55 @@ finished sync leads to. A pass that is killed anywhere is simply made again.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from tiphys.kube.client import ClusterClient
 from tiphys.projects.impersonation import ImpersonationError, impersonated_user
 from tiphys.projects.windows import can_sync, matching_windows
 from tiphys.reconcile import conditions as kinds
-from tiphys.reconcile.application import Look, compare_now, load_desired, with_comparison
-from tiphys.reconcile.autosync import COMPLETED, retry_delay
+from tiphys.reconcile.application import (
+    STATUS_TOO_LARGE,
+    compare_now,
+    conditions_into,
+    load_desired,
+    status_transitions,
+    with_comparison,
+)
 from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
-from tiphys.reconcile.comparison import Comparison
 from tiphys.reconcile.conditions import describe
-from tiphys.reconcile.durations import DurationError
-from tiphys.reconcile.events import EventMessage, sync_completed, transition
+from tiphys.reconcile.events import sync_completed
+from tiphys.reconcile.local import local_manifests, manifests_of
+from tiphys.reconcile.pairs import Comparison
 from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.queue import Priority
-from tiphys.reconcile.refresh import Level
+from tiphys.reconcile.refresh import ASKED_NOW, Level
+from tiphys.reconcile.retrying import (
+    COMPLETED,
+    ERROR,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    TERMINATING,
+    TIMED_OUT,
+    after_failure,
+    belongs_to,
+    remaining_time,
+    retry_remaining,
+    retrying,
+    with_changes,
+)
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, SpecProblems, situate
 from tiphys.reconcile.statuses import status_patch, with_history
 from tiphys.reconcile.syncing import run_engine
+from tiphys.reconcile.writing import Stale, TooLarge, Vanished
 from tiphys.resources.application import (
     Application,
     ApplicationSource,
     ApplicationStatus,
-    Operation,
     OperationState,
     SyncOperation,
     SyncOperationResult,
@@ -43,8 +65,9 @@ from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-RUNNING, TERMINATING, FAILED, ERROR, SUCCEEDED = "Running", "Terminating", "Failed", "Error", "Succeeded"
 RECHECK = 30.0  # seconds until a waiting operation is looked at without any event
+SOON = 0.05  # seconds; for what has only to be stored before it goes on
+ATTEMPTS = 5  # to store the end of an operation while others write
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -57,212 +80,273 @@ class Pass(msgspec.Struct, frozen=True):
     wait: float = RECHECK
 
 
-async def advance(services: Services, app: Application, look: Look | None = None) -> Application:
+async def advance(services: Services, app: Application, comparison: Comparison | None = None) -> Application:
     """Advance the operation of ``app`` as far as it goes without waiting.
 
     Args:
-        look: the look just made of this very application, whose comparison may serve.
+        comparison: made just now of this very application; it may serve.
+
+    Raises:
+        ClusterPending: the live state of the destination is still being read.
     """
     assert app.operation is not None
     now = services.clock()
-    hold = services.memory.hold_until.get(app.key)
-    if hold is not None:
-        if hold > now:
-            services.queue.add(app.key, Priority.OPERATION, after=(hold - now).total_seconds())
-            return app
-        del services.memory.hold_until[app.key]
     state = app.status.operation_state
     if state is None or state.phase in COMPLETED:
         state = OperationState(operation=app.operation, phase=RUNNING, started_at=to_timestamp(now))
         app = await _store(services, app, state)
-        look = None
+        services.memory.hold_until.pop(app.key, None)
+    elif state.phase != TERMINATING and (pause := _held(services, app, now)) > 0:
+        services.queue.add(app.key, Priority.OPERATION, after=pause)
+        return app
 
     # Resume: a timeout, a retry that is due, or one to wait for.
-    timed_out = False
-    limit = services.options.sync_timeout
-    if state.phase != TERMINATING:
-        if limit > 0 and now - from_timestamp(state.started_at) > timedelta(seconds=limit):
-            timed_out = True
-            state = _with(state, phase=TERMINATING, message="operation is terminating due to timeout")
-            app = await _store(services, app, state)
-        elif state.finished_at:
-            remaining = _retry_remaining(state, now)
-            if remaining > 0:
-                services.queue.add(app.key, Priority.OPERATION, after=remaining)
-                return app
-            state = _retrying(state)
-            app = await _store(services, app, state)
-            look = None
+    remaining = remaining_time(state, services.options.sync_timeout, now)
+    if remaining is not None and remaining < 0:
+        state = with_changes(state, phase=TERMINATING, message=TIMED_OUT)
+        app = await _store(services, app, state)
+    elif state.finished_at and state.phase != TERMINATING:
+        pause = retry_remaining(state, now)
+        if pause > 0:
+            services.queue.add(app.key, Priority.OPERATION, after=_until(pause, remaining))
+            return app
+        state = retrying(state)
+        app = await _store(services, app, state)
+        comparison = None
 
-    done = await _pass(services, app, state, look)
+    begun = state
+    try:
+        done = await _pass(services, app, state, comparison)
+    except TooLarge:
+        return await _complete(
+            services, _newest(services, app), _failed(begun, STATUS_TOO_LARGE), Pass(begun)
+        )
     state = done.state
-    app = services.apps.get(app.key) or app  # steps may have been persisted meanwhile
+    app = _newest(services, app)
 
     # A failed operation may be tried again.
-    if state.phase in (FAILED, ERROR) and app.status.operation_state is not None:
-        terminating = app.status.operation_state.phase == TERMINATING
-        state = _after_failure(state, terminating, timed_out, services.clock())
+    if state.phase in (FAILED, ERROR):
+        state = after_failure(
+            state,
+            terminating=TERMINATING in (begun.phase, _stored_phase(app)),
+            timed_out=begun.phase == TERMINATING and begun.message == TIMED_OUT,
+            now=services.clock(),
+        )
     if state.phase in COMPLETED:
         return await _complete(services, app, state, done)
-    app = await _store(services, app, state)
-    wait = done.wait
-    if state.finished_at:
-        wait = max(0.05, _retry_remaining(state, services.clock()))
-    services.queue.add(app.key, Priority.OPERATION, after=wait)
+    try:
+        app = await _store(services, app, state)
+    except TooLarge:
+        return await _complete(services, app, _failed(state, STATUS_TOO_LARGE), done)
+    pause = max(SOON, retry_remaining(state, services.clock())) if state.finished_at else done.wait
+    remaining = remaining_time(state, services.options.sync_timeout, services.clock())
+    services.queue.add(app.key, Priority.OPERATION, after=_until(pause, remaining))
     return app
 
 
-async def _pass(services: Services, app: Application, state: OperationState, look: Look | None) -> Pass:
+async def _pass(
+    services: Services, app: Application, state: OperationState, comparison: Comparison | None
+) -> Pass:
     """One pass over sync.md 16, from the project to the engine's result."""
     sync = state.operation.sync
     if sync is None:
         return Pass(_failed(state, "Invalid operation request: no operation specified"))
     situation = situate(services, app)
     if isinstance(situation, SpecProblems):
-        return Pass(_failed(state, describe(situation.found)))
-
-    windows = matching_windows(situation.project, app)
-    decision = can_sync(
-        windows,
-        manual=not state.operation.initiated_by.automated,
-        now=services.clock(),
-        operation_start=from_timestamp(state.started_at),
-    )
-    if not decision.allowed:
-        if state.phase == RUNNING:
-            text = "Sync operation blocked by sync window"
-            state = _with(state, message=f"{text}: {decision.error}" if decision.error else text)
-        return Pass(state)
-
+        text = describe(situation.found)
+        if situation.of_project:
+            text = f"Failed to load application project: {'; '.join(why for _, why in situation.found)}"
+        return Pass(_failed(state, text))
+    if (blocked := _blocked(services, situation, state)) is not None:
+        return Pass(blocked)
     try:
-        handle = await services.pool.get(situation.cluster)
+        handle = services.pool.get(situation.cluster, app.key)
     except ClusterNotReady as error:
         return Pass(_failed(state, f"Failed to get destination cluster: {error}"))
 
     sources = sync.sources or ((sync.source,) if sync.source else app.spec.effective_sources())
-    recorded = state.sync_result
-    pinned = _pinned(sync, recorded, len(sources))
-    comparison = look.comparison if look is not None else None
-    if comparison is None or not _serves(comparison, app, sources, pinned):
+    pinned = _pinned(sync, state.sync_result, len(sources))
+    manifests = manifests_of(sync)
+    if comparison is None or manifests or not _serves(comparison, app, sources, pinned):
         desired, found = await load_desired(
             services,
             situation,
             handle,
             sources=sources,
             revisions=pinned,
-            fresh=not all(pinned),
+            max_age=None if all(pinned) else ASKED_NOW,
             no_cache=False,
+            manifests=manifests,
         )
         comparison = await compare_now(services, situation, handle, desired, found)
 
-    # Later passes stay on these revisions.
     multiple = bool(sync.sources) or (not sync.source and app.spec.has_multiple_sources)
-    result = recorded or SyncOperationResult()
-    if comparison.revisions:
-        result = msgspec.structs.replace(
-            result,
-            revision="" if multiple else comparison.revisions[0],
-            revisions=comparison.revisions if multiple else (),
-        )
-    result = msgspec.structs.replace(
-        result,
-        source=ApplicationSource() if multiple else sources[0],
-        sources=sources if multiple else (),
-    )
-    state = _with(state, sync_result=result)
-
+    state = with_changes(state, sync_result=_result(state.sync_result, comparison, sources, multiple))
     shared = [text for kind, text in comparison.found if kind == kinds.SHARED_RESOURCE_WARNING]
     if shared and "FailOnSharedResource=true" in (sync.sync_options or ()):
-        state = _with(state, phase=FAILED, message=f"Shared resource found: {shared[0]}")
+        state = with_changes(state, phase=FAILED, message=f"Shared resource found: {shared[0]}")
         return Pass(state, situation, handle, comparison)
     blocking = [c for c in comparison.found if c[0] in (kinds.COMPARISON_ERROR, kinds.INVALID_SPEC_ERROR)]
     if blocking:
         return Pass(_failed(state, describe(blocking)), situation, handle, comparison)
+    try:
+        client = client_for(situation, handle, enforced=situation.settings.impersonation_enforced)
+    except ImpersonationError as error:
+        return Pass(_failed(state, str(error)), situation, handle, comparison)
 
-    client = handle.client
-    if situation.settings.impersonation_enabled:
-        try:
-            user = impersonated_user(
-                situation.project,
-                app,
-                situation.cluster.server,
-                enforced=situation.settings.impersonation_enforced,
-            )
-        except ImpersonationError as error:
-            return Pass(_failed(state, str(error)), situation, handle, comparison)
-        client = client.impersonating(user) if user else client
+    def terminated() -> bool:
+        return _stored_phase(_newest(services, app)) == TERMINATING
 
     async def persist(step: OperationState) -> None:
-        await _store(services, services.apps.get(app.key) or app, step)
+        await _store(services, _newest(services, app), step)
 
-    outcome = await run_engine(services, situation, handle, client, comparison, state, persist)
+    outcome = await run_engine(
+        services, situation, handle, client, comparison, state, persist=persist, interrupted=terminated
+    )
     state = outcome.state
-    if state.phase == RUNNING:
-        # Somebody may have asked to terminate while we worked.
-        fresh = services.apps.get(app.key)
-        stored = fresh.status.operation_state if fresh else None
-        if stored is not None and stored.phase == TERMINATING:
-            state = _with(state, phase=TERMINATING, message="operation is terminating")
-            return Pass(state, situation, handle, comparison, wait=0.05)
+    if state.phase == RUNNING and terminated():
+        # Somebody asked for it while we worked.
+        state = with_changes(state, phase=TERMINATING, message="operation is terminating")
+        return Pass(state, situation, handle, comparison, wait=SOON)
     return Pass(state, situation, handle, comparison, wait=outcome.wait)
 
 
+def client_for(situation: Situation, handle: ClusterHandle, *, enforced: bool) -> ClusterClient:
+    """The client to write with: the project's service account where impersonation is on.
+
+    Raises:
+        ImpersonationError: no service account can be derived.
+    """
+    if not situation.settings.impersonation_enabled:
+        return handle.client
+    user = impersonated_user(situation.project, situation.app, situation.cluster.server, enforced=enforced)
+    return handle.client.impersonating(user) if user else handle.client
+
+
+def _blocked(services: Services, situation: Situation, state: OperationState) -> OperationState | None:
+    """The state of an operation that a sync window holds up; None: go on.
+
+    Ending an operation is no sync: a window does not hold it up (docs/differences.md).
+    """
+    if state.phase != RUNNING:
+        return None
+    decision = can_sync(
+        matching_windows(situation.project, situation.app),
+        manual=not state.operation.initiated_by.automated,
+        now=services.clock(),
+        operation_start=from_timestamp(state.started_at),
+    )
+    if decision.allowed:
+        return None
+    text = "Sync operation blocked by sync window"
+    return with_changes(state, message=f"{text}: {decision.error}" if decision.error else text)
+
+
+def _result(
+    recorded: SyncOperationResult | None,
+    comparison: Comparison,
+    sources: Sequence[ApplicationSource],
+    multiple: bool,
+) -> SyncOperationResult:
+    """The result so far; later passes stay on its revisions."""
+    result = msgspec.structs.replace(
+        recorded or SyncOperationResult(),
+        source=ApplicationSource() if multiple else sources[0],
+        sources=tuple(sources) if multiple else (),
+    )
+    if not comparison.revisions:
+        return result
+    return msgspec.structs.replace(
+        result,
+        revision="" if multiple else comparison.revisions[0],
+        revisions=comparison.revisions if multiple else (),
+    )
+
+
 async def _complete(services: Services, app: Application, state: OperationState, done: Pass) -> Application:
-    """Store the end of an operation, together with the status it leads to."""
+    """Store the end of an operation, together with the status it leads to.
+
+    The stored operation goes only if it is the one that ended: whoever put another in its place
+    meanwhile gets that one, too.
+    """
     now = services.clock()
-    state = _with(state, finished_at=to_timestamp(now))
-    status = msgspec.structs.replace(app.status, operation_state=state)
+    state = with_changes(state, finished_at=to_timestamp(now))
     sync = state.operation.sync
-    messages: list[EventMessage] = [sync_completed(state)]
     dry_run = bool(sync and sync.dry_run)
-    if state.phase == SUCCEEDED and sync is not None and not dry_run and not sync.resources:
-        status = with_history(app, status, now)
-    if done.situation is not None and done.handle is not None and not dry_run:
-        status = await _compared_again(services, done, status)
-        messages.extend(
-            [
-                *transition("sync", app.status.sync.status, status.sync.status),
-                *transition("health", app.status.health.status, status.health.status, status.health.message),
-            ]
-        )
-    body: dict[str, Any] = {"status": status_patch(app.status, status), "operation": None}
-    written = await services.writer.patch(app, body)
-    services.events.emit(written, messages, now)
+    for attempt in range(ATTEMPTS):
+        status = msgspec.structs.replace(app.status, operation_state=state)
+        if state.phase == SUCCEEDED and sync is not None and not dry_run and not sync.resources:
+            status = with_history(app, status, now)
+        if done.situation is not None and done.handle is not None and not dry_run:
+            situation = msgspec.structs.replace(done.situation, app=app)
+            status = await _compared_again(services, situation, done.handle, status)
+        body: dict[str, Any] = {}
+        if app.operation is not None and belongs_to(state, app.operation):
+            body["operation"] = None
+        try:
+            written = await _write_end(services, app, status, body)
+            break
+        except Stale:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            app = _newest(services, app)
+    services.events.emit(written, [sync_completed(state), *status_transitions(app.status, status)], now)
     services.metrics.sync_completed(
         labels_of(services, written), phase=state.phase, dry_run=dry_run, seconds=_seconds_between(state)
     )
+    services.memory.hold_until.pop(app.key, None)
     automated = state.operation.initiated_by.automated
     if not dry_run:
         services.ask(app.key, Level.LATEST if automated else Level.FORCE, Priority.CHANGE)
-    done_with = state.sync_result or SyncOperationResult()
-    log.info(
-        "operation %s: %s",
-        state.phase,
-        state.message,
-        extra={"revision": done_with.revision or ",".join(done_with.revisions), "operation": "sync"},
-    )
+    elif written.operation is not None:
+        services.queue.add(app.key, Priority.USER)
+    log.info("operation %s: %s", state.phase, state.message, extra={"app": str(app.key), "operation": "sync"})
     return written
 
 
-async def _compared_again(services: Services, done: Pass, status: ApplicationStatus) -> ApplicationStatus:
-    """The status right after the sync, from what its own writes left behind."""
-    situation, handle = done.situation, done.handle
-    assert situation is not None
-    assert handle is not None
+async def _write_end(
+    services: Services, app: Application, status: ApplicationStatus, body: dict[str, Any]
+) -> Application:
+    """One guarded write; what does not fit is left out, and the message says so."""
+    try:
+        full = {**body, "status": status_patch(app.status, status)}
+        return await services.writer.patch(app, full, guard=True)
+    except TooLarge:
+        assert status.operation_state is not None
+        found = [(kinds.UNKNOWN_ERROR, STATUS_TOO_LARGE)]
+        small = conditions_into(app.status, found, frozenset({kinds.UNKNOWN_ERROR}), services)
+        state = without_results(status.operation_state)
+        small = msgspec.structs.replace(small, operation_state=state, history=status.history)
+        return await services.writer.patch(
+            app, {**body, "status": status_patch(app.status, small)}, guard=True
+        )
+
+
+def without_results(state: OperationState) -> OperationState:
+    """The state of an operation whose results are too many to be stored."""
+    result = state.sync_result or SyncOperationResult()
+    text = f"{state.message} (the results of {len(result.resources)} resources are too large to be stored)"
+    return with_changes(state, message=text, sync_result=msgspec.structs.replace(result, resources=()))
+
+
+async def _compared_again(
+    services: Services, situation: Situation, handle: ClusterHandle, status: ApplicationStatus
+) -> ApplicationStatus:
+    """The status right after the sync, from what its own writes left behind.
+
+    It is compared with what the spec asks for, which may be another revision than was synced.
+    """
     app = msgspec.structs.replace(situation.app, status=status)
     situation = msgspec.structs.replace(situation, app=app)
-    state = status.operation_state
-    result = state.sync_result if state else None
-    if result is None:
-        return status
     desired, found = await load_desired(
         services,
         situation,
         handle,
         sources=app.spec.effective_sources(),
-        revisions=result.revisions or (result.revision,) if _same_sources(app, result) else (),
-        fresh=False,
+        revisions=(),
+        max_age=None,
         no_cache=False,
+        manifests=local_manifests(app),
     )
     comparison = await compare_now(services, situation, handle, desired, found)
     return with_comparison(services, situation, handle, status, comparison)
@@ -273,6 +357,38 @@ async def _store(services: Services, app: Application, state: OperationState) ->
     status = msgspec.structs.replace(app.status, operation_state=state)
     changed = status_patch(app.status, status)
     return await services.writer.patch(app, {"status": changed} if changed else {})
+
+
+def _newest(services: Services, app: Application) -> Application:
+    """This Application as it is known now; steps may have been persisted meanwhile.
+
+    Raises:
+        Vanished: it is gone, or another one has its name.
+    """
+    held = services.apps.get(app.key)
+    if held is None or held.metadata.uid != app.metadata.uid:
+        raise Vanished(str(app.key))
+    return held
+
+
+def _held(services: Services, app: Application, now: datetime) -> float:
+    """Seconds until the operation may go on to its next wave."""
+    until = services.memory.hold_until.get(app.key)
+    if until is None:
+        return 0.0
+    if until <= now:
+        del services.memory.hold_until[app.key]
+    return (until - now).total_seconds()
+
+
+def _until(pause: float, remaining: float | None) -> float:
+    """The pause, cut short by the sync timeout."""
+    return pause if remaining is None else max(SOON, min(pause, remaining + SOON))
+
+
+def _stored_phase(app: Application) -> str:
+    state = app.status.operation_state
+    return state.phase if state is not None else ""
 
 
 def _pinned(sync: SyncOperation, result: SyncOperationResult | None, count: int) -> tuple[str, ...]:
@@ -293,64 +409,8 @@ def _serves(
     return tuple(pinned) == comparison.revisions
 
 
-def _same_sources(app: Application, result: SyncOperationResult) -> bool:
-    return (result.sources or (result.source,)) == app.spec.effective_sources()
-
-
-def _with(state: OperationState, **changes: Any) -> OperationState:
-    return msgspec.structs.replace(state, **changes)
-
-
 def _failed(state: OperationState, message: str) -> OperationState:
-    return _with(state, phase=ERROR, message=message)
-
-
-def _retry_remaining(state: OperationState, now: datetime) -> float:
-    """Seconds until the retry that the state announces."""
-    try:
-        delay = retry_delay(state.operation.retry, state.retry_count - 1)
-    except DurationError:
-        return 0.0
-    return delay - (now - from_timestamp(state.finished_at)).total_seconds()
-
-
-def _retrying(state: OperationState) -> OperationState:
-    """The state at the begin of a retry (applications.md 7.4)."""
-    operation: Operation = state.operation
-    text = f"Retrying operation. Attempt #{state.retry_count}"
-    if operation.retry.refresh and operation.sync is not None:
-        text = f"Retrying operation with latest revisions. Attempt #{state.retry_count}"
-        sync = msgspec.structs.replace(operation.sync, revision="", revisions=())
-        operation = msgspec.structs.replace(operation, sync=sync)
-    return _with(state, operation=operation, message=text, finished_at="", sync_result=None)
-
-
-def _after_failure(
-    state: OperationState, terminating: bool, timed_out: bool, now: datetime
-) -> OperationState:
-    """Retry or give up (applications.md 7.2 step 6, 7.4)."""
-    retry = state.operation.retry
-    limit = retry.limit
-    if not terminating and not timed_out and (limit < 0 or state.retry_count < limit):
-        try:
-            delay = retry_delay(retry, state.retry_count)
-        except DurationError as error:
-            return _with(state, phase=ERROR, message=f"{state.message} (failed to retry: {error})")
-        count = state.retry_count + 1
-        at = (now + timedelta(seconds=delay)).strftime("%I:%M%p").lstrip("0")
-        return _with(
-            state,
-            phase=RUNNING,
-            finished_at=to_timestamp(now),
-            retry_count=count,
-            message=f"{state.message}. Retrying attempt #{count} at {at}.",
-        )
-    message = state.message
-    if timed_out:
-        message += ", triggered by controller sync timeout"
-    if state.retry_count > 0:
-        message += f" (retried {state.retry_count} times)."
-    return _with(state, message=message)
+    return with_changes(state, phase=ERROR, message=message)
 
 
 def _seconds_between(state: OperationState) -> float:

@@ -17,6 +17,7 @@ from tiphys.resources.times import from_timestamp
 REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
 REFRESH_TIMESTAMP_ANNOTATION = "argocd.argoproj.io/refresh-timestamp"
 SKIP_RECONCILE_ANNOTATION = "argocd.argoproj.io/skip-reconcile"
+COMPARE_OPTIONS_ANNOTATION = "argocd.argoproj.io/compare-options"
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
@@ -30,12 +31,28 @@ class Level(enum.IntEnum):
     FORCE = 3  # latest revision, asked from the repository again
 
 
+ASKED_NOW = 0.05
+"""Age in seconds of a repository's answer that still counts as asked now: callers within the same
+instant share one request."""
+
+CHANGED_NOW = 1.0
+"""The same for a new or changed application: a thousand made at once ask a few times, not each."""
+
+
 class Refresh(msgspec.Struct, frozen=True):
     """A look that is due."""
 
     level: Level
     hard: bool
     why: str
+    asked: bool = False  # by the refresh annotation
+
+    @property
+    def max_age(self) -> float | None:
+        """Seconds that the repository's last answer may be old; None: as long as its cycle."""
+        if self.level < Level.FORCE:
+            return None
+        return ASKED_NOW if self.asked else CHANGED_NOW
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -58,11 +75,25 @@ def decide_refresh(
     looked_at: datetime | None,
     timeouts: Timeouts,
 ) -> Refresh | None:
-    """The first rule of applications.md 9 that applies, or None when nothing is due."""
+    """The first rule of applications.md 9 that applies, or None when nothing is due.
+
+    A deeper look that was requested in memory is not lost to a rule that is content with less.
+    """
+    due = _due(app, now, looked_at, timeouts)
+    if requested is None or (due is not None and due.level >= requested):
+        return due
+    why = f"requested at level {int(requested)}"
+    if due is None:
+        return Refresh(requested, False, why)
+    return Refresh(requested, due.hard, f"{due.why}, {why}")
+
+
+def _due(app: Application, now: datetime, looked_at: datetime | None, timeouts: Timeouts) -> Refresh | None:
+    """What the stored application and the clock ask for."""
     status = app.status
     kind = (app.metadata.annotations or {}).get(REFRESH_ANNOTATION)
     if kind is not None:
-        return Refresh(Level.FORCE, kind == "hard", f"refresh annotation {kind!r}")
+        return Refresh(Level.FORCE, kind == "hard", f"refresh annotation {kind!r}", asked=True)
     compared = status.sync.compared_to
     spec = app.spec
     sources = spec.effective_sources()
@@ -81,8 +112,6 @@ def decide_refresh(
         return Refresh(Level.LATEST, False, "spec.syncPolicy.managedNamespaceMetadata differs")
     if (spec.ignore_differences or ()) != (compared.ignore_differences or ()):
         return Refresh(Level.LATEST, False, "spec.ignoreDifferences differs")
-    if requested is not None:
-        return Refresh(requested, False, f"requested at level {int(requested)}")
     return None
 
 

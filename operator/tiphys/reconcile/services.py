@@ -1,19 +1,19 @@
 """What the controllers work with, put together once by the composition root."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from tiphys.compare.rules import Rules
-from tiphys.reconcile.autosync import SelfHealBackoff
 from tiphys.reconcile.clusters import ClusterPool
 from tiphys.reconcile.comparison import Comparer
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
+from tiphys.reconcile.options import ControllerOptions
 from tiphys.reconcile.queue import Priority, WorkQueue
-from tiphys.reconcile.refresh import Level, Timeouts
+from tiphys.reconcile.refresh import Level
 from tiphys.reconcile.stores import Store
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources.application import Application
@@ -26,24 +26,12 @@ from tiphys.sync.engine import SyncEngine
 from tiphys.telemetry.metrics import ControllerMetrics
 
 
-class ControllerOptions(msgspec.Struct, frozen=True):
-    """Switches of the application controller (applications.md 26); times are seconds."""
-
-    timeouts: Timeouts
-    jitter: float
-    backoff: SelfHealBackoff
-    repo_error_grace: float
-    sync_timeout: float
-    workers: int
-    server_side_diff: bool
-    persist_health: bool
-
-
 class Memory:
     """What is known only in memory and may be lost: open requests, last looks, first errors."""
 
     def __init__(self) -> None:
-        self.requested: dict[AppKey, Level] = {}
+        self._requested: dict[AppKey, Level] = {}
+        self._later: dict[AppKey, tuple[datetime, Level]] = {}
         self.looked_at: dict[AppKey, datetime] = {}
         self.first_error: dict[AppKey, datetime] = {}
         self.rules: dict[AppKey, tuple[Any, Rules]] = {}  # compiled comparison rules and their inputs
@@ -51,15 +39,36 @@ class Memory:
 
     def request(self, key: AppKey, level: Level) -> None:
         """Ask for a look of at least this level."""
-        self.requested[key] = max(level, self.requested.get(key, level))
+        self._requested[key] = max(level, self._requested.get(key, level))
+
+    def request_at(self, key: AppKey, level: Level, due: datetime) -> None:
+        """Ask for a look from a moment on; of several the earliest moment and highest level count."""
+        known = self._later.get(key)
+        self._later[key] = (min(due, known[0]), max(level, known[1])) if known else (due, level)
+
+    def requested(self, key: AppKey, now: datetime) -> Level | None:
+        """The level that is asked for by now."""
+        later = self._later.get(key)
+        if later is not None and later[0] <= now:
+            self.request(key, later[1])
+            del self._later[key]
+        return self._requested.get(key)
+
+    def take(self, key: AppKey) -> None:
+        """A look begins: what was asked for is answered by it."""
+        self._requested.pop(key, None)
 
     def forget(self, key: AppKey) -> None:
         """The application is gone."""
-        self.requested.pop(key, None)
-        self.looked_at.pop(key, None)
-        self.first_error.pop(key, None)
-        self.hold_until.pop(key, None)
-        self.rules.pop(key, None)
+        for known in (
+            self._requested,
+            self._later,
+            self.looked_at,
+            self.first_error,
+            self.rules,
+            self.hold_until,
+        ):
+            known.pop(key, None)
 
 
 class Services(msgspec.Struct, frozen=True, eq=False):
@@ -91,7 +100,15 @@ class Services(msgspec.Struct, frozen=True, eq=False):
         return self.live_options()
 
     def ask(self, key: AppKey, level: Level, priority: Priority, *, after: float = 0.0) -> None:
-        """Ask for a look at an application."""
-        if after <= 0:
+        """Ask for a look at an application, now or ``after`` seconds from now."""
+        if after > 0:
+            self.memory.request_at(key, level, self.clock() + timedelta(seconds=after))
+        else:
             self.memory.request(key, level)
         self.queue.add(key, priority, after=after)
+
+    def forget(self, key: AppKey) -> None:
+        """Drop what is remembered of an application that is gone."""
+        self.memory.forget(key)
+        self.desired.forget(key)
+        self.comparer.forget(key)

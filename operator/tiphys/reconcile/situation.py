@@ -12,14 +12,13 @@ from tiphys.projects.effective import effective_project
 from tiphys.projects.permission import permits_app_namespace
 from tiphys.projects.validate import validate_application
 from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.refresh import COMPARE_OPTIONS_ANNOTATION
 from tiphys.reconcile.services import Services
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
 from tiphys.resources.project import AppProject
 from tiphys.settings.clusters import Cluster, DestinationError
 from tiphys.settings.model import Settings
-
-COMPARE_OPTIONS_ANNOTATION = "argocd.argoproj.io/compare-options"
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -34,9 +33,13 @@ class Situation(msgspec.Struct, frozen=True):
 
 
 class SpecProblems(msgspec.Struct, frozen=True):
-    """Why an application cannot be compared: conditions as (type, message)."""
+    """Why an application cannot be compared: conditions as (type, message).
+
+    ``of_project``: the project is missing or does not admit the application.
+    """
 
     found: tuple[tuple[str, str], ...]
+    of_project: bool = False
 
 
 def find_project(services: Services, app: Application, settings: Settings) -> AppProject | SpecProblems:
@@ -45,7 +48,8 @@ def find_project(services: Services, app: Application, settings: Settings) -> Ap
     stored = services.projects.get(AppKey(settings.control_namespace, name))
     if stored is None:
         return SpecProblems(
-            ((kinds.INVALID_SPEC_ERROR, f"Application referencing project {name} which does not exist"),)
+            ((kinds.INVALID_SPEC_ERROR, f"Application referencing project {name} which does not exist"),),
+            of_project=True,
         )
     namespace = app.metadata.namespace
     if not permits_app_namespace(stored, namespace, settings.control_namespace):
@@ -56,7 +60,8 @@ def find_project(services: Services, app: Application, settings: Settings) -> Ap
                     f"application '{app.metadata.name}' in namespace '{namespace}' is not permitted "
                     f"to use project '{name}'",
                 ),
-            )
+            ),
+            of_project=True,
         )
     return effective_project(stored, list(services.projects), settings)
 

@@ -24,6 +24,7 @@ from tiphys.resources.application import (
 from tiphys.resources.times import to_timestamp
 
 HEALTH_SOURCE_TREE = "appTree"
+LINK_ANNOTATIONS = "link.argocd.argoproj.io/"
 DEFAULT_HISTORY_LIMIT = 10
 
 
@@ -50,17 +51,21 @@ def status_patch(old: ApplicationStatus, new: ApplicationStatus) -> dict[str, An
     return merge_patch(to_json(old), to_json(new))
 
 
-def with_health(status: ApplicationStatus, code: str, message: str, now: datetime) -> ApplicationStatus:
+def with_health(
+    status: ApplicationStatus, code: str, message: str, now: datetime, *, inline: bool = False
+) -> ApplicationStatus:
     """Status with the aggregated health: the transition time moves only when the code does, and
-    the message describes the last transition (health-and-resources.md 1.4)."""
+    the message describes the last transition, or with ``inline`` (``--persist-resource-health``)
+    the present state (health-and-resources.md 1.4)."""
+    source = "" if inline else HEALTH_SOURCE_TREE
     before = status.health
-    if before.status == code and status.resource_health_source == HEALTH_SOURCE_TREE:
-        return status
     if before.status == code:
-        health = HealthStatus(status=code, message=message, last_transition_time=before.last_transition_time)
+        if status.resource_health_source == HEALTH_SOURCE_TREE == source:
+            return status
+        health = msgspec.structs.replace(before, message=message)
     else:
         health = HealthStatus(status=code, message=message, last_transition_time=to_timestamp(now))
-    return msgspec.structs.replace(status, health=health, resource_health_source=HEALTH_SOURCE_TREE)
+    return msgspec.structs.replace(status, health=health, resource_health_source=source)
 
 
 def compared_to(app: Application) -> ComparedTo:
@@ -103,9 +108,7 @@ def summary_of(
 ) -> ApplicationSummary:
     """``status.summary``; link annotations of the Application itself count as external URLs."""
     links = {
-        value
-        for key, value in (app.metadata.annotations or {}).items()
-        if key.startswith("link.argocd.argoproj.io/")
+        value for key, value in (app.metadata.annotations or {}).items() if key.startswith(LINK_ANNOTATIONS)
     }
     return ApplicationSummary(
         external_urls=tuple(sorted({*urls, *links})),

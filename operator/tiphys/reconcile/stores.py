@@ -81,10 +81,12 @@ class Store(Generic[T]):
 
 
 def is_newer(metadata: Manifest, held: ObjectMeta) -> bool:
-    """Whether an object read from the API is newer than the one held (or another of its name)."""
-    if metadata.get("uid") != held.uid:
-        return True
+    """Whether an object read from the API is newer than the one held.
+
+    Versions are compared across objects of one name, too: the events of an object and of the one
+    that took its place come through different workers, in any order.
+    """
     version, known = metadata.get("resourceVersion") or "", held.resource_version
     if version.isdigit() and known.isdigit():
         return int(version) > int(known)
-    return version != known
+    return metadata.get("uid") != held.uid or version != known

@@ -15,7 +15,7 @@ from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.projects.permission import permits_destination, permits_kind
 from tiphys.reconcile.clusters import ClusterHandle
-from tiphys.reconcile.comparison import Comparison, Pair
+from tiphys.reconcile.pairs import Comparison, Pair
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, rules_of
 from tiphys.resources.application import OperationState
@@ -26,7 +26,7 @@ from tiphys.sync.inputs import Permission, SyncInputs, SyncPair
 
 DELETION_APPROVED = "argocd.argoproj.io/deletion-approved"
 MIGRATION_MANAGER = "argocd.argoproj.io/client-side-apply-migration-manager"
-NAMESPACE = GVK("", "v1", "Namespace")
+AT_ONCE = 0.01  # seconds; a shorter wait asks for the state to be persisted, not for time
 
 
 class EngineOutcome(msgspec.Struct, frozen=True):
@@ -43,11 +43,15 @@ async def run_engine(
     client: ClusterClient,
     comparison: Comparison,
     state: OperationState,
+    *,
     persist: Callable[[OperationState], Awaitable[None]],
+    interrupted: Callable[[], bool],
 ) -> EngineOutcome:
     """Take steps until the operation completes or has to wait.
 
-    Between two steps the state is persisted: a step relies on what the one before recorded.
+    Args:
+        persist: stores the state where a step asks for it (:class:`tiphys.sync.inputs.StepResult`).
+        interrupted: somebody asked to terminate the operation; looked at between two steps.
     """
     engine = services.engine(client)
     while True:
@@ -59,12 +63,14 @@ async def run_engine(
         state = result.state
         if result.wait is None:
             return EngineOutcome(state, 0.0)
-        if result.wait > 0:
+        terminate = state.phase == "Running" and interrupted()
+        if result.wait > AT_ONCE or terminate:
             if result.hold:
                 until = services.clock() + timedelta(seconds=result.wait)
                 services.memory.hold_until[situation.app.key] = until
             return EngineOutcome(state, result.wait)
-        await persist(state)
+        if result.wait > 0:
+            await persist(state)
 
 
 async def sync_inputs(
