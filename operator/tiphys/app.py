@@ -34,7 +34,7 @@ from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
 from tiphys.reconcile.measuring import RequestMeter
 from tiphys.reconcile.options import live_options
-from tiphys.reconcile.picture import app_samples, cluster_samples
+from tiphys.reconcile.picture import app_samples, cluster_samples, event_labels
 from tiphys.reconcile.queue import WorkQueue
 from tiphys.reconcile.services import Memory, Services
 from tiphys.reconcile.stores import Store
@@ -180,7 +180,9 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         desired=DesiredStates(git, renderer),
         comparer=Comparer(),
         writer=ApplicationWriter(client, apps),
-        events=EventSender(client.create, params.k8s_event_enabled, time.time_ns),
+        events=EventSender(
+            client.create, params.k8s_event_enabled, time.time_ns, lambda app: event_labels(services, app)
+        ),
         queue=queue,
         memory=Memory(),
         metrics=metrics,

@@ -5,54 +5,44 @@ same write and hands the comparison on, so that ``operation`` can begin at once.
 fails sets its condition and ends the look there.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from tiphys.compare.hooks import hook_types
-from tiphys.compare.targets import TargetError
-from tiphys.projects.orphans import is_orphan, monitors_orphans, orphan_message, warns_of_orphans
 from tiphys.projects.validate import normalize_spec
 from tiphys.projects.windows import can_sync, matching_windows
 from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.assembling import conditions_into, with_comparison, with_tree
 from tiphys.reconcile.autosync import AutoSync, decide_auto_sync
-from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
-from tiphys.reconcile.conditions import set_conditions
+from tiphys.reconcile.clusters import ClusterNotReady
 from tiphys.reconcile.desired import (
-    ClusterFacts,
-    Desired,
-    DesiredRequest,
-    DesiredStateError,
     stored_revisions,
 )
 from tiphys.reconcile.events import EventMessage, sync_started, transition
 from tiphys.reconcile.finalizers import with_delete_hook_finalizers
-from tiphys.reconcile.local import LocalManifestError, local_desired, local_manifests
-from tiphys.reconcile.pairs import UNKNOWN, Comparison, ComparisonInputs
+from tiphys.reconcile.loading import compare_now, load_desired
+from tiphys.reconcile.local import local_manifests
+from tiphys.reconcile.pairs import UNKNOWN, Comparison
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import (
     REFRESH_ANNOTATION,
     REFRESH_TIMESTAMP_ANNOTATION,
     Level,
     Refresh,
-    namespace_metadata_differs,
 )
 from tiphys.reconcile.retrying import RUNNING
 from tiphys.reconcile.services import Services
-from tiphys.reconcile.situation import IgnoreRuleError, Situation, SpecProblems, rules_of, situate
-from tiphys.reconcile.statuses import compared_to, merge_patch, status_patch, summary_of, with_health
+from tiphys.reconcile.situation import Situation, SpecProblems, situate
+from tiphys.reconcile.statuses import compared_to, merge_patch, status_patch, with_health
 from tiphys.reconcile.writing import TooLarge
 from tiphys.resources.application import (
     Application,
-    ApplicationSource,
     ApplicationStatus,
     OperationState,
-    SyncStatus,
     to_json,
 )
-from tiphys.resources.identity import AppKey
 from tiphys.resources.times import to_timestamp
 from tiphys.telemetry.logs import get_logger
 
@@ -130,181 +120,6 @@ async def look(services: Services, app: Application, refresh: Refresh) -> Look:
         status = conditions_into(status, errors, frozenset({kinds.SYNC_ERROR}), services)
     written = await write_look(services, app, status, refresh, now, comparison=comparison, auto=auto)
     return Look(written, comparison)
-
-
-async def load_desired(
-    services: Services,
-    situation: Situation,
-    handle: ClusterHandle,
-    *,
-    sources: tuple[ApplicationSource, ...],
-    revisions: tuple[str, ...],
-    max_age: float | None,
-    no_cache: bool,
-    manifests: tuple[str, ...] = (),
-) -> tuple[Desired | None, list[tuple[str, str]]]:
-    """The desired state, or None with the condition that says why not.
-
-    ``manifests`` are those of a local sync: they stand for what the sources would render.
-    ``max_age``: seconds that the repository's last answer may be old; None: as long as its cycle.
-    """
-    discovery = await handle.client.discovery()
-    request = DesiredRequest(
-        app=situation.app,
-        instance=situation.instance,
-        sources=sources,
-        revisions=revisions,
-        settings=situation.settings,
-        tracking=situation.tracking,
-        facts=ClusterFacts(
-            server=situation.cluster.server,
-            version=discovery.version,
-            api_versions=discovery.api_versions,
-            is_namespaced=discovery.is_namespaced,
-            generation=id(discovery),
-        ),
-        fresh=max_age is not None,
-        max_age=max_age,
-        no_cache=no_cache,
-    )
-    try:
-        desired = local_desired(request, manifests) if manifests else await services.desired.load(request)
-    except LocalManifestError as error:
-        return None, [(kinds.COMPARISON_ERROR, f"Failed to load local manifests: {error}")]
-    except DesiredStateError as error:
-        if error.transient:
-            services.memory.first_error.setdefault(situation.app.key, services.clock())
-        else:
-            services.memory.first_error.pop(situation.app.key, None)
-        return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]
-    except TargetError as error:
-        return None, [(kinds.COMPARISON_ERROR, f"Failed to normalize target state: {error}")]
-    services.memory.first_error.pop(situation.app.key, None)
-    return desired, []
-
-
-async def compare_now(
-    services: Services,
-    situation: Situation,
-    handle: ClusterHandle,
-    desired: Desired | None,
-    found: list[tuple[str, str]],
-    *,
-    no_cache: bool = False,
-) -> Comparison:
-    """Compare with the live state as the cache has it at this moment."""
-    app = situation.app
-    try:
-        rules = rules_of(services, situation, server_side_diff=services.options.server_side_diff)
-    except IgnoreRuleError as error:
-        text = f"Failed to compare desired state to live state: {error}"
-        found = [*found, (kinds.COMPARISON_ERROR, text)]
-        bare = msgspec.structs.replace(
-            situation,
-            app=msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, ignore_differences=())),
-        )
-        rules = rules_of(services, bare, server_side_diff=False)
-        desired = None
-    return await services.comparer.compare(
-        ComparisonInputs(
-            app=app,
-            instance=situation.instance,
-            project=situation.project,
-            cluster=situation.cluster,
-            client=handle.client,
-            cache=handle.cache,
-            desired=desired,
-            rules=rules,
-            tracking=situation.tracking,
-            namespace_metadata_differs=namespace_metadata_differs(app),
-            control_namespace=situation.settings.control_namespace,
-            found=tuple(found),
-            no_cache=no_cache,
-            persist_health=services.options.persist_health,
-        )
-    )
-
-
-def with_comparison(
-    services: Services,
-    situation: Situation,
-    handle: ClusterHandle,
-    status: ApplicationStatus,
-    comparison: Comparison,
-) -> ApplicationStatus:
-    """``status`` with everything a comparison says (applications.md 4)."""
-    app = situation.app
-    now = services.clock()
-    multiple = app.spec.has_multiple_sources
-    revisions = comparison.revisions
-    if not revisions and not multiple:
-        revisions = (app.spec.effective_sources()[0].target_revision,)
-    sync = SyncStatus(
-        status=comparison.sync_status,
-        compared_to=compared_to(app),
-        revision="" if multiple else (revisions[0] if revisions else ""),
-        revisions=revisions if multiple else (),
-    )
-    types = comparison.source_types
-    evaluated = kinds.SPEC_TYPES | kinds.COMPARISON_TYPES
-    status = conditions_into(status, comparison.found, evaluated, services)
-    status = msgspec.structs.replace(
-        status,
-        sync=sync,
-        resources=comparison.resources,
-        source_type="" if multiple else (types[0] if types else ""),
-        source_types=types if multiple else (),
-        controller_namespace=situation.settings.control_namespace,
-    )
-    status = with_tree(services, situation, handle, status)
-    health, inline = comparison.health, services.options.persist_health
-    return with_health(status, health.status, health.message, now, inline=inline)
-
-
-def with_tree(
-    services: Services, situation: Situation, handle: ClusterHandle, status: ApplicationStatus
-) -> ApplicationStatus:
-    """``status`` with what the tree of live objects says; needs neither targets nor verdicts."""
-    tree = handle.cache.summary(situation.instance)
-    orphans = count_orphans(services, situation, handle)
-    warn = orphans > 0 and warns_of_orphans(situation.project)
-    warning = [(kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans))] if warn else []
-    evaluated = frozenset({kinds.ORPHANED_RESOURCE_WARNING})
-    status = conditions_into(status, warning, evaluated, services)
-    summary = summary_of(situation.app, tree.images, tree.external_urls, tree.is_app_of_apps)
-    return msgspec.structs.replace(status, summary=summary)
-
-
-def count_orphans(services: Services, situation: Situation, handle: ClusterHandle) -> int:
-    """Top-level live objects of the destination namespace that no application manages."""
-    namespace = situation.app.spec.destination.namespace
-    if not monitors_orphans(situation.project) or not namespace:
-        return 0
-    count = 0
-    for record in handle.cache.in_namespace(namespace):
-        if not record.is_root or record.app_instance == situation.instance:
-            continue
-        owner = record.app_instance and services.apps.get(
-            AppKey.from_instance(record.app_instance, situation.settings.control_namespace)
-        )
-        count += is_orphan(
-            situation.project,
-            record.key,
-            cluster=situation.cluster,
-            tracked_by_existing_app=bool(owner),
-        )
-    return count
-
-
-def conditions_into(
-    status: ApplicationStatus,
-    found: Sequence[tuple[str, str]],
-    evaluated: frozenset[str],
-    services: Services,
-) -> ApplicationStatus:
-    """``status`` with the conditions of one step."""
-    updated = set_conditions(status.conditions or (), found, evaluated, to_timestamp(services.clock()))
-    return msgspec.structs.replace(status, conditions=updated)
 
 
 async def write_look(

@@ -15,7 +15,7 @@ from tiphys.kube.errors import KubeError
 from tiphys.projects.impersonation import ImpersonationError
 from tiphys.projects.permission import permits_live
 from tiphys.reconcile import conditions as kinds
-from tiphys.reconcile.application import conditions_into, load_desired
+from tiphys.reconcile.assembling import conditions_into
 from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
 from tiphys.reconcile.events import EventMessage
 from tiphys.reconcile.finalizers import (
@@ -26,12 +26,12 @@ from tiphys.reconcile.finalizers import (
     PROPAGATION,
     propagation_policy,
 )
-from tiphys.reconcile.operation import client_for
+from tiphys.reconcile.loading import load_desired
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, SpecProblems, find_project
 from tiphys.reconcile.statuses import status_patch
-from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time
+from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time, client_for
 from tiphys.resources.application import Application
 from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, key_of
 from tiphys.resources.times import from_timestamp

@@ -6,7 +6,7 @@ holds a reconcile; what does not fit is dropped and counted in the log.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -57,11 +57,13 @@ def sync_completed(state: OperationState) -> EventMessage:
     return EventMessage("OperationCompleted", " ".join([*words, f"failed: {state.message}"]), "Warning")
 
 
-def event_manifest(app: Application, event: EventMessage, now: datetime, stamp: int) -> Manifest:
+def event_manifest(
+    app: Application, event: EventMessage, now: datetime, stamp: int, labels: Mapping[str, str] | None = None
+) -> Manifest:
     """The Event object; ``stamp`` (nanoseconds) makes its name unique."""
     metadata = app.metadata
     moment = to_timestamp(now)
-    return {
+    manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
@@ -88,6 +90,9 @@ def event_manifest(app: Application, event: EventMessage, now: datetime, stamp: 
         "lastTimestamp": moment,
         "source": {"component": COMPONENT},
     }
+    if labels:
+        manifest["metadata"]["labels"] = dict(labels)
+    return manifest
 
 
 class EventSender:
@@ -97,6 +102,7 @@ class EventSender:
         create: posts one object (``ClusterClient.create``).
         wanted: whether Events of this reason are sent (``--enable-k8s-event``).
         nanoseconds: a clock for unique names.
+        labels: those that the Events of an application carry (``resource.includeEventLabelKeys``).
     """
 
     def __init__(
@@ -104,10 +110,12 @@ class EventSender:
         create: Callable[[Manifest], Any],
         wanted: Callable[[str], bool],
         nanoseconds: Callable[[], int],
+        labels: Callable[[Application], Mapping[str, str]] = lambda app: {},
     ):
         self._create = create
         self._wanted = wanted
         self._nanoseconds = nanoseconds
+        self._labels = labels
         self._buffer: asyncio.Queue[Manifest] = asyncio.Queue(BUFFER)
         self._last_stamp = 0
 
@@ -118,7 +126,8 @@ class EventSender:
                 continue
             self._last_stamp = max(self._last_stamp + 1, self._nanoseconds())
             try:
-                self._buffer.put_nowait(event_manifest(app, event, now, self._last_stamp))
+                manifest = event_manifest(app, event, now, self._last_stamp, self._labels(app))
+                self._buffer.put_nowait(manifest)
             except asyncio.QueueFull:
                 log.warning("event dropped, the buffer is full", extra={"app": str(app.key)})
 

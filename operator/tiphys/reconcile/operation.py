@@ -8,40 +8,29 @@ finished sync leads to. A pass that is killed anywhere is simply made again.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from tiphys.kube.client import ClusterClient
-from tiphys.projects.impersonation import ImpersonationError, impersonated_user
+from tiphys.projects.impersonation import ImpersonationError
 from tiphys.projects.windows import can_sync, matching_windows
 from tiphys.reconcile import conditions as kinds
-from tiphys.reconcile.application import (
-    STATUS_TOO_LARGE,
-    compare_now,
-    conditions_into,
-    load_desired,
-    status_transitions,
-    with_comparison,
-)
-from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
+from tiphys.reconcile.application import STATUS_TOO_LARGE
+from tiphys.reconcile.clusters import ClusterNotReady
 from tiphys.reconcile.conditions import describe
-from tiphys.reconcile.events import sync_completed
-from tiphys.reconcile.local import local_manifests, manifests_of
+from tiphys.reconcile.ending import Pass, complete, newest
+from tiphys.reconcile.loading import compare_now, load_desired
+from tiphys.reconcile.local import manifests_of
 from tiphys.reconcile.pairs import Comparison
-from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.queue import Priority
-from tiphys.reconcile.refresh import ASKED_NOW, Level
+from tiphys.reconcile.refresh import ASKED_NOW
 from tiphys.reconcile.retrying import (
     COMPLETED,
     ERROR,
     FAILED,
     RUNNING,
-    SUCCEEDED,
     TERMINATING,
     TIMED_OUT,
     after_failure,
-    belongs_to,
     remaining_time,
     retry_remaining,
     retrying,
@@ -49,13 +38,12 @@ from tiphys.reconcile.retrying import (
 )
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, SpecProblems, situate
-from tiphys.reconcile.statuses import status_patch, with_history
-from tiphys.reconcile.syncing import run_engine
-from tiphys.reconcile.writing import Stale, TooLarge, Vanished
+from tiphys.reconcile.statuses import status_patch
+from tiphys.reconcile.syncing import client_for, run_engine
+from tiphys.reconcile.writing import TooLarge
 from tiphys.resources.application import (
     Application,
     ApplicationSource,
-    ApplicationStatus,
     OperationState,
     SyncOperation,
     SyncOperationResult,
@@ -65,19 +53,7 @@ from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-RECHECK = 30.0  # seconds until a waiting operation is looked at without any event
 SOON = 0.05  # seconds; for what has only to be stored before it goes on
-ATTEMPTS = 5  # to store the end of an operation while others write
-
-
-class Pass(msgspec.Struct, frozen=True):
-    """The end of one pass: the state to store, and what it was based on."""
-
-    state: OperationState
-    situation: Situation | None = None
-    handle: ClusterHandle | None = None
-    comparison: Comparison | None = None
-    wait: float = RECHECK
 
 
 async def advance(services: Services, app: Application, comparison: Comparison | None = None) -> Application:
@@ -118,11 +94,9 @@ async def advance(services: Services, app: Application, comparison: Comparison |
     try:
         done = await _pass(services, app, state, comparison)
     except TooLarge:
-        return await _complete(
-            services, _newest(services, app), _failed(begun, STATUS_TOO_LARGE), Pass(begun)
-        )
+        return await complete(services, newest(services, app), _failed(begun, STATUS_TOO_LARGE), Pass(begun))
     state = done.state
-    app = _newest(services, app)
+    app = newest(services, app)
 
     # A failed operation may be tried again.
     if state.phase in (FAILED, ERROR):
@@ -133,11 +107,11 @@ async def advance(services: Services, app: Application, comparison: Comparison |
             now=services.clock(),
         )
     if state.phase in COMPLETED:
-        return await _complete(services, app, state, done)
+        return await complete(services, app, state, done)
     try:
         app = await _store(services, app, state)
     except TooLarge:
-        return await _complete(services, app, _failed(state, STATUS_TOO_LARGE), done)
+        return await complete(services, app, _failed(state, STATUS_TOO_LARGE), done)
     pause = max(SOON, retry_remaining(state, services.clock())) if state.finished_at else done.wait
     remaining = remaining_time(state, services.options.sync_timeout, services.clock())
     services.queue.add(app.key, Priority.OPERATION, after=_until(pause, remaining))
@@ -195,10 +169,10 @@ async def _pass(
         return Pass(_failed(state, str(error)), situation, handle, comparison)
 
     def terminated() -> bool:
-        return _stored_phase(_newest(services, app)) == TERMINATING
+        return _stored_phase(newest(services, app)) == TERMINATING
 
     async def persist(step: OperationState) -> None:
-        await _store(services, _newest(services, app), step)
+        await _store(services, newest(services, app), step)
 
     outcome = await run_engine(
         services, situation, handle, client, comparison, state, persist=persist, interrupted=terminated
@@ -209,18 +183,6 @@ async def _pass(
         state = with_changes(state, phase=TERMINATING, message="operation is terminating")
         return Pass(state, situation, handle, comparison, wait=SOON)
     return Pass(state, situation, handle, comparison, wait=outcome.wait)
-
-
-def client_for(situation: Situation, handle: ClusterHandle, *, enforced: bool) -> ClusterClient:
-    """The client to write with: the project's service account where impersonation is on.
-
-    Raises:
-        ImpersonationError: no service account can be derived.
-    """
-    if not situation.settings.impersonation_enabled:
-        return handle.client
-    user = impersonated_user(situation.project, situation.app, situation.cluster.server, enforced=enforced)
-    return handle.client.impersonating(user) if user else handle.client
 
 
 def _blocked(services: Services, situation: Situation, state: OperationState) -> OperationState | None:
@@ -263,112 +225,11 @@ def _result(
     )
 
 
-async def _complete(services: Services, app: Application, state: OperationState, done: Pass) -> Application:
-    """Store the end of an operation, together with the status it leads to.
-
-    The stored operation goes only if it is the one that ended: whoever put another in its place
-    meanwhile gets that one, too.
-    """
-    now = services.clock()
-    state = with_changes(state, finished_at=to_timestamp(now))
-    sync = state.operation.sync
-    dry_run = bool(sync and sync.dry_run)
-    for attempt in range(ATTEMPTS):
-        status = msgspec.structs.replace(app.status, operation_state=state)
-        if state.phase == SUCCEEDED and sync is not None and not dry_run and not sync.resources:
-            status = with_history(app, status, now)
-        if done.situation is not None and done.handle is not None and not dry_run:
-            situation = msgspec.structs.replace(done.situation, app=app)
-            status = await _compared_again(services, situation, done.handle, status)
-        body: dict[str, Any] = {}
-        if app.operation is not None and belongs_to(state, app.operation):
-            body["operation"] = None
-        try:
-            written = await _write_end(services, app, status, body)
-            break
-        except Stale:
-            if attempt + 1 == ATTEMPTS:
-                raise
-            app = _newest(services, app)
-    services.events.emit(written, [sync_completed(state), *status_transitions(app.status, status)], now)
-    services.metrics.sync_completed(
-        labels_of(services, written), phase=state.phase, dry_run=dry_run, seconds=_seconds_between(state)
-    )
-    services.memory.hold_until.pop(app.key, None)
-    automated = state.operation.initiated_by.automated
-    if not dry_run:
-        services.ask(app.key, Level.LATEST if automated else Level.FORCE, Priority.CHANGE)
-    elif written.operation is not None:
-        services.queue.add(app.key, Priority.USER)
-    log.info("operation %s: %s", state.phase, state.message, extra={"app": str(app.key), "operation": "sync"})
-    return written
-
-
-async def _write_end(
-    services: Services, app: Application, status: ApplicationStatus, body: dict[str, Any]
-) -> Application:
-    """One guarded write; what does not fit is left out, and the message says so."""
-    try:
-        full = {**body, "status": status_patch(app.status, status)}
-        return await services.writer.patch(app, full, guard=True)
-    except TooLarge:
-        assert status.operation_state is not None
-        found = [(kinds.UNKNOWN_ERROR, STATUS_TOO_LARGE)]
-        small = conditions_into(app.status, found, frozenset({kinds.UNKNOWN_ERROR}), services)
-        state = without_results(status.operation_state)
-        small = msgspec.structs.replace(small, operation_state=state, history=status.history)
-        return await services.writer.patch(
-            app, {**body, "status": status_patch(app.status, small)}, guard=True
-        )
-
-
-def without_results(state: OperationState) -> OperationState:
-    """The state of an operation whose results are too many to be stored."""
-    result = state.sync_result or SyncOperationResult()
-    text = f"{state.message} (the results of {len(result.resources)} resources are too large to be stored)"
-    return with_changes(state, message=text, sync_result=msgspec.structs.replace(result, resources=()))
-
-
-async def _compared_again(
-    services: Services, situation: Situation, handle: ClusterHandle, status: ApplicationStatus
-) -> ApplicationStatus:
-    """The status right after the sync, from what its own writes left behind.
-
-    It is compared with what the spec asks for, which may be another revision than was synced.
-    """
-    app = msgspec.structs.replace(situation.app, status=status)
-    situation = msgspec.structs.replace(situation, app=app)
-    desired, found = await load_desired(
-        services,
-        situation,
-        handle,
-        sources=app.spec.effective_sources(),
-        revisions=(),
-        max_age=None,
-        no_cache=False,
-        manifests=local_manifests(app),
-    )
-    comparison = await compare_now(services, situation, handle, desired, found)
-    return with_comparison(services, situation, handle, status, comparison)
-
-
 async def _store(services: Services, app: Application, state: OperationState) -> Application:
     """Write the state of the operation, if it differs."""
     status = msgspec.structs.replace(app.status, operation_state=state)
     changed = status_patch(app.status, status)
     return await services.writer.patch(app, {"status": changed} if changed else {})
-
-
-def _newest(services: Services, app: Application) -> Application:
-    """This Application as it is known now; steps may have been persisted meanwhile.
-
-    Raises:
-        Vanished: it is gone, or another one has its name.
-    """
-    held = services.apps.get(app.key)
-    if held is None or held.metadata.uid != app.metadata.uid:
-        raise Vanished(str(app.key))
-    return held
 
 
 def _held(services: Services, app: Application, now: datetime) -> float:
@@ -411,9 +272,3 @@ def _serves(
 
 def _failed(state: OperationState, message: str) -> OperationState:
     return with_changes(state, phase=ERROR, message=message)
-
-
-def _seconds_between(state: OperationState) -> float:
-    if not state.finished_at or not state.started_at:
-        return 0.0
-    return (from_timestamp(state.finished_at) - from_timestamp(state.started_at)).total_seconds()

@@ -1,10 +1,11 @@
-"""What the metrics endpoint shows of the present: applications and clusters as samples."""
+"""What metrics and Events show of the present: applications and clusters as samples and labels."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from tiphys.reconcile.services import Services
 from tiphys.resources.application import Application
+from tiphys.resources.identity import AppKey
 from tiphys.settings.clusters import DestinationError
 from tiphys.settings.repositories import normalize_git_url
 from tiphys.telemetry.metrics import AppLabels, AppSample, ClusterSample
@@ -54,6 +55,16 @@ def cluster_samples(services: Services) -> Iterator[ClusterSample]:
             connected=not state.error,
             labels=handle.cluster.labels,
         )
+
+
+def event_labels(services: Services, app: Application) -> dict[str, str]:
+    """Labels of an application's Events: its own and its project's, filtered (applications.md 24)."""
+    settings = services.settings
+    if not settings.event_label_include:
+        return {}
+    project = services.projects.get(AppKey(settings.control_namespace, app.spec.project or "default"))
+    inherited = project.metadata.labels if project is not None else {}
+    return settings.copy_event_labels({**inherited, **app.metadata.labels}.items())
 
 
 def _age(services: Services, moment: float | None) -> float | None:

@@ -13,6 +13,7 @@ from tiphys.compare.respect import respect_ignored
 from tiphys.health.assessing import assess
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, ClusterUnreachable
+from tiphys.projects.impersonation import impersonated_user
 from tiphys.projects.permission import permits_destination, permits_kind
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.pairs import Comparison, Pair
@@ -34,6 +35,18 @@ class EngineOutcome(msgspec.Struct, frozen=True):
 
     state: OperationState
     wait: float
+
+
+def client_for(situation: Situation, handle: ClusterHandle, *, enforced: bool) -> ClusterClient:
+    """The client to write with: the project's service account where impersonation is on.
+
+    Raises:
+        ImpersonationError: no service account can be derived.
+    """
+    if not situation.settings.impersonation_enabled:
+        return handle.client
+    user = impersonated_user(situation.project, situation.app, situation.cluster.server, enforced=enforced)
+    return handle.client.impersonating(user) if user else handle.client
 
 
 async def run_engine(

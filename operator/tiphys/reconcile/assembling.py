@@ -1,0 +1,102 @@
+"""A comparison and the tree of live objects, written into a status (applications.md 4).
+
+Statuses go in and come out; nothing is asked for and nothing is written.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tiphys.projects.orphans import is_orphan, monitors_orphans, orphan_message, warns_of_orphans
+from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.clusters import ClusterHandle
+from tiphys.reconcile.conditions import set_conditions
+from tiphys.reconcile.pairs import Comparison
+from tiphys.reconcile.services import Services
+from tiphys.reconcile.situation import Situation
+from tiphys.reconcile.statuses import compared_to, summary_of, with_health
+from tiphys.resources.application import ApplicationStatus, SyncStatus
+from tiphys.resources.identity import AppKey
+from tiphys.resources.times import to_timestamp
+
+
+def with_comparison(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    status: ApplicationStatus,
+    comparison: Comparison,
+) -> ApplicationStatus:
+    """``status`` with everything a comparison says (applications.md 4)."""
+    app = situation.app
+    now = services.clock()
+    multiple = app.spec.has_multiple_sources
+    revisions = comparison.revisions
+    if not revisions and not multiple:
+        revisions = (app.spec.effective_sources()[0].target_revision,)
+    sync = SyncStatus(
+        status=comparison.sync_status,
+        compared_to=compared_to(app),
+        revision="" if multiple else (revisions[0] if revisions else ""),
+        revisions=revisions if multiple else (),
+    )
+    types = comparison.source_types
+    evaluated = kinds.SPEC_TYPES | kinds.COMPARISON_TYPES
+    status = conditions_into(status, comparison.found, evaluated, services)
+    status = msgspec.structs.replace(
+        status,
+        sync=sync,
+        resources=comparison.resources,
+        source_type="" if multiple else (types[0] if types else ""),
+        source_types=types if multiple else (),
+        controller_namespace=situation.settings.control_namespace,
+    )
+    status = with_tree(services, situation, handle, status)
+    health, inline = comparison.health, services.options.persist_health
+    return with_health(status, health.status, health.message, now, inline=inline)
+
+
+def with_tree(
+    services: Services, situation: Situation, handle: ClusterHandle, status: ApplicationStatus
+) -> ApplicationStatus:
+    """``status`` with what the tree of live objects says; needs neither targets nor verdicts."""
+    tree = handle.cache.summary(situation.instance)
+    orphans = count_orphans(services, situation, handle)
+    warn = orphans > 0 and warns_of_orphans(situation.project)
+    warning = [(kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans))] if warn else []
+    evaluated = frozenset({kinds.ORPHANED_RESOURCE_WARNING})
+    status = conditions_into(status, warning, evaluated, services)
+    summary = summary_of(situation.app, tree.images, tree.external_urls, tree.is_app_of_apps)
+    return msgspec.structs.replace(status, summary=summary)
+
+
+def count_orphans(services: Services, situation: Situation, handle: ClusterHandle) -> int:
+    """Top-level live objects of the destination namespace that no application manages."""
+    namespace = situation.app.spec.destination.namespace
+    if not monitors_orphans(situation.project) or not namespace:
+        return 0
+    count = 0
+    for record in handle.cache.in_namespace(namespace):
+        if not record.is_root or record.app_instance == situation.instance:
+            continue
+        owner = record.app_instance and services.apps.get(
+            AppKey.from_instance(record.app_instance, situation.settings.control_namespace)
+        )
+        count += is_orphan(
+            situation.project,
+            record.key,
+            cluster=situation.cluster,
+            tracked_by_existing_app=bool(owner),
+        )
+    return count
+
+
+def conditions_into(
+    status: ApplicationStatus,
+    found: Sequence[tuple[str, str]],
+    evaluated: frozenset[str],
+    services: Services,
+) -> ApplicationStatus:
+    """``status`` with the conditions of one step."""
+    updated = set_conditions(status.conditions or (), found, evaluated, to_timestamp(services.clock()))
+    return msgspec.structs.replace(status, conditions=updated)

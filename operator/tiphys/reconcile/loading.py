@@ -1,0 +1,110 @@
+"""The two halves of a comparison fetched and put together: the desired state, and the live one.
+
+Looks, operations and deletions all come here; what fails is given back as conditions.
+"""
+
+import msgspec
+
+from tiphys.compare.targets import TargetError
+from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.clusters import ClusterHandle
+from tiphys.reconcile.desired import ClusterFacts, Desired, DesiredRequest, DesiredStateError
+from tiphys.reconcile.local import LocalManifestError, local_desired
+from tiphys.reconcile.pairs import Comparison, ComparisonInputs
+from tiphys.reconcile.refresh import namespace_metadata_differs
+from tiphys.reconcile.services import Services
+from tiphys.reconcile.situation import IgnoreRuleError, Situation, rules_of
+from tiphys.resources.application import ApplicationSource
+
+
+async def load_desired(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    *,
+    sources: tuple[ApplicationSource, ...],
+    revisions: tuple[str, ...],
+    max_age: float | None,
+    no_cache: bool,
+    manifests: tuple[str, ...] = (),
+) -> tuple[Desired | None, list[tuple[str, str]]]:
+    """The desired state, or None with the condition that says why not.
+
+    ``manifests`` are those of a local sync: they stand for what the sources would render.
+    ``max_age``: seconds that the repository's last answer may be old; None: as long as its cycle.
+    """
+    discovery = await handle.client.discovery()
+    request = DesiredRequest(
+        app=situation.app,
+        instance=situation.instance,
+        sources=sources,
+        revisions=revisions,
+        settings=situation.settings,
+        tracking=situation.tracking,
+        facts=ClusterFacts(
+            server=situation.cluster.server,
+            version=discovery.version,
+            api_versions=discovery.api_versions,
+            is_namespaced=discovery.is_namespaced,
+            generation=id(discovery),
+        ),
+        fresh=max_age is not None,
+        max_age=max_age,
+        no_cache=no_cache,
+    )
+    try:
+        desired = local_desired(request, manifests) if manifests else await services.desired.load(request)
+    except LocalManifestError as error:
+        return None, [(kinds.COMPARISON_ERROR, f"Failed to load local manifests: {error}")]
+    except DesiredStateError as error:
+        if error.transient:
+            services.memory.first_error.setdefault(situation.app.key, services.clock())
+        else:
+            services.memory.first_error.pop(situation.app.key, None)
+        return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]
+    except TargetError as error:
+        return None, [(kinds.COMPARISON_ERROR, f"Failed to normalize target state: {error}")]
+    services.memory.first_error.pop(situation.app.key, None)
+    return desired, []
+
+
+async def compare_now(
+    services: Services,
+    situation: Situation,
+    handle: ClusterHandle,
+    desired: Desired | None,
+    found: list[tuple[str, str]],
+    *,
+    no_cache: bool = False,
+) -> Comparison:
+    """Compare with the live state as the cache has it at this moment."""
+    app = situation.app
+    try:
+        rules = rules_of(services, situation, server_side_diff=services.options.server_side_diff)
+    except IgnoreRuleError as error:
+        text = f"Failed to compare desired state to live state: {error}"
+        found = [*found, (kinds.COMPARISON_ERROR, text)]
+        bare = msgspec.structs.replace(
+            situation,
+            app=msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, ignore_differences=())),
+        )
+        rules = rules_of(services, bare, server_side_diff=False)
+        desired = None
+    return await services.comparer.compare(
+        ComparisonInputs(
+            app=app,
+            instance=situation.instance,
+            project=situation.project,
+            cluster=situation.cluster,
+            client=handle.client,
+            cache=handle.cache,
+            desired=desired,
+            rules=rules,
+            tracking=situation.tracking,
+            namespace_metadata_differs=namespace_metadata_differs(app),
+            control_namespace=situation.settings.control_namespace,
+            found=tuple(found),
+            no_cache=no_cache,
+            persist_health=services.options.persist_health,
+        )
+    )
