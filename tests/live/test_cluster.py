@@ -225,10 +225,10 @@ async def test_relist_reads_everything_again_without_a_false_change(
 ) -> None:
     made = await client.create(config_map(namespace, "c", "app-7"))
     async with watching(from_kubeconfig(plane.kubeconfig)) as watched:
-        before = dict(watched.cache._followers)
+        kind = GroupKind("", "ConfigMap")
+        before = watched.cache._followers.at(kind)
         watched.cache.relist()
-        place = (GroupKind("", "ConfigMap"), "")
-        await until(lambda: watched.cache._followers.get(place, before[place]) is not before[place])
-        await until(lambda: all(follower.listed for follower, _ in watched.cache._followers.values()))
+        await until(lambda: watched.cache._followers.at(kind) not in (before, None))
+        await until(lambda: all(follower.listed for follower in watched.cache._followers))
         assert watched.cache.get(key_of(made)) is not None
         assert not [change for change in watched.changes if change.key == key_of(made)]

@@ -113,7 +113,8 @@ async def test_old_version_lists_again_and_reports_what_was_missed(
         Proxy(from_kubeconfig(plane.kubeconfig)).running() as proxy,
         watching(Connection(proxy.url)) as watched,
     ):
-        follower = watched.cache._followers[GroupKind("", "ConfigMap"), ""][0]
+        follower = watched.cache._followers.at(GroupKind("", "ConfigMap"))
+        assert follower is not None
         await until(lambda: follower.state == "watching" and proxy.watches > 30)
         proxy.freeze_streams()  # nothing of what follows is seen by the old stream
         await client.delete(CONFIG_MAP, namespace, "goes", propagation_policy="Background")
@@ -207,9 +208,7 @@ async def test_restart_of_the_api_server_is_survived(
         await client.create(config_map(namespace, "after"))
         await until(lambda: watched.cache.get(key(namespace, "after")), 60)
         await until(lambda: not watched.cache.state.error)
-        states = {follower.state for follower, _ in watched.cache._followers.values()}
-        await until(lambda: {f.state for f, _ in watched.cache._followers.values()} == {"watching"}, 30)
-        assert states
+        await until(lambda: {follower.state for follower in watched.cache._followers} == {"watching"}, 30)
         assert watched.cache.get(key(namespace, "before")) is not None
 
 

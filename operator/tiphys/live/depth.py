@@ -16,6 +16,15 @@ POD = GroupKind("", "Pod")
 NODE = GroupKind("", "Node")
 PVC = GroupKind("", "PersistentVolumeClaim")
 CSV = GroupKind("operators.coreos.com", "ClusterServiceVersion")
+MUTATING_KINDS = frozenset(
+    GroupKind("admissionregistration.k8s.io", kind)
+    for kind in (
+        "MutatingWebhookConfiguration",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+    )
+)
+"""What changes objects on their way in."""
 STATEFUL_SETS = (GroupKind("apps", "StatefulSet"), GroupKind("extensions", "StatefulSet"))
 
 METADATA_KINDS = frozenset(
