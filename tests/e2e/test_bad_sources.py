@@ -83,7 +83,7 @@ SPECS: dict[str, tuple[dict[str, Any], str, str]] = {
     "both types": (
         {"source": {"helm": {"releaseName": "a"}, "kustomize": {"namePrefix": "a-"}}},
         "ComparisonError",
-        "multiple application sources defined: Helm,Kustomize",
+        "multiple application sources defined: Kustomize,Helm",
     ),
     "a chart without revision": (
         {"source": {"chart": "nginx", "path": "", "targetRevision": ""}},
@@ -118,7 +118,7 @@ SPECS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no destination": (
         {"destination": {"namespace": "default"}},
         "InvalidSpecError",
-        "destination.server and destination.name",
+        "Destination server missing from app spec",
     ),
     "an unknown branch": (
         {"source": {"targetRevision": "gone"}},
@@ -253,7 +253,7 @@ def test_a_full_disk(bad: Story, disk: Path, control_plane: ControlPlane, tmp_pa
         except OSError:
             pass
     try:
-        other.commit({"app/two.yaml": config_map("two", {"big": "x" * 500_000})})
+        other.commit({"app/two.yaml": config_map("two")})
         other.create_application(syncPolicy=bad.automated())
         app = other.wait_condition("ComparisonError", "no space left on device")
         (message,) = [c["message"] for c in conditions(app)]
