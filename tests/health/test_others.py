@@ -213,7 +213,7 @@ def test_errors_are_unknown_with_the_text(manifest: dict[str, Any], text: str) -
     [
         ("v1", "ConfigMap"),
         ("argoproj.io/v1alpha1", "Application"),
-        ("batch/v1", "CronJob"),
+        ("batch/v2", "Nothing"),
         ("x.io/v1", "Pod"),
     ],
 )

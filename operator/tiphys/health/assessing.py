@@ -2,7 +2,7 @@
 
 1. being deleted → Progressing, whatever anybody customised (a hook under its finalizer excepted);
 2. the admin's script for exactly this kind, 3. the admin's script whose glob matches;
-4. and 5. the bundled rules, which come with a later issue: ``bundled`` is their place;
+4. and 5. the bundled rules, for exactly this kind or by pattern (``bundled/``);
 6. the built-in check; 7. no health at all.
 """
 
@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from tiphys.health.builtin import builtin
+from tiphys.health.bundled import find_check
 from tiphys.health.hooks import HOOK_FINALIZER
 from tiphys.health.lua import LuaHost, Override, find_override
 from tiphys.health.model import PROGRESSING, Health
 from tiphys.resources.identity import Manifest, gvk_of
 
 Bundled = Callable[[Manifest], Health | None]
-"""Bundled rules: the health of an object, ``None`` when no rule is for its kind."""
+"""Other rules in place of the bundled ones: the health of an object, ``None`` when no rule is for
+its kind."""
 
 
 def assess(
@@ -33,7 +35,7 @@ def assess(
     Args:
         overrides: ``Settings.overrides``.
         host: runs scripts; one per process unless given.
-        bundled: the bundled rules.
+        bundled: rules in place of the bundled tables.
     """
     metadata = manifest.get("metadata") or {}
     if metadata.get("deletionTimestamp") and HOOK_FINALIZER not in (metadata.get("finalizers") or ()):
@@ -48,6 +50,10 @@ def assess(
         verdict = bundled(manifest)
         if verdict is not None:
             return verdict
+    else:
+        check = find_check(gvk.group_kind)
+        if check is not None:
+            return check(manifest)
     return builtin(manifest, gvk)
 
 
