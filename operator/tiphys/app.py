@@ -164,9 +164,12 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         qps=0.0 if rate == Params().controller_k8s_client_qps else rate,
         burst=params.controller_k8s_client_burst,
     )
+    comparer = Comparer()
     pool = ClusterPool(
         lambda cluster: _cluster_client(metrics, cluster, connection, limits),
-        lambda cluster, cluster_client: _live_cache(settings, metrics, controller, cluster, cluster_client),
+        lambda cluster, cluster_client: _live_cache(
+            settings, metrics, controller, comparer, cluster, cluster_client
+        ),
     )
     queue: WorkQueue[AppKey] = WorkQueue(
         lambda key: app.spec.project if (app := apps.get(key)) is not None else "",
@@ -178,7 +181,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         settings_store=settings,
         pool=pool,
         desired=DesiredStates(git, renderer),
-        comparer=Comparer(),
+        comparer=comparer,
         writer=ApplicationWriter(client, apps),
         events=EventSender(
             client.create, params.k8s_event_enabled, time.time_ns, lambda app: event_labels(services, app)
@@ -292,6 +295,7 @@ def _live_cache(
     settings: SettingsStore,
     metrics: ControllerMetrics,
     controller: Controller,
+    comparer: Comparer,
     cluster: Cluster,
     client: ClusterClient,
 ) -> ClusterCache:
@@ -316,6 +320,7 @@ def _live_cache(
             snapshot.overrides, snapshot.compare_options, snapshot.ignore_resource_updates_enabled
         ),
         on_batch=events,
+        on_rules=comparer.forget_answers,
     )
 
 

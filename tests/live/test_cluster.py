@@ -6,10 +6,11 @@ import pytest
 
 from tests.controlplane import ControlPlane
 from tests.live.conftest import config_map, until, watching
+from tests.live.test_following import crd
 from tiphys.kube.client import MERGE_PATCH, ClusterClient
 from tiphys.kube.connections import from_kubeconfig
 from tiphys.live.updates import UpdateDigest
-from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, key_of
+from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, gvk_of, key_of
 from tiphys.settings.model import CompareOptions, FilterRule, ResourceFilter
 
 CONFIG_MAP = GVK("", "v1", "ConfigMap")
@@ -232,3 +233,25 @@ async def test_relist_reads_everything_again_without_a_false_change(
         await until(lambda: all(follower.listed for follower in watched.cache._followers))
         assert watched.cache.get(key_of(made)) is not None
         assert not [change for change in watched.changes if change.key == key_of(made)]
+
+
+async def test_changes_of_what_becomes_of_writes_are_told(plane: ControlPlane, client: ClusterClient) -> None:
+    """proving-no-op, rule 15: answers of dry runs hold until one of these changes."""
+    told: list[str | None] = []
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "mutates-nothing"},
+    }
+    async with watching(from_kubeconfig(plane.kubeconfig), on_rules=told.append) as watched:
+        assert told == [None]  # a server met for the first time
+        await client.create(config_map("default", "no-rule"))
+        made = await client.create(webhook)
+        await until(lambda: watched.cache.get(key_of(made)))
+        assert told == [None, None]
+        group = "rules.example.com"
+        made = await client.create(crd(group, "Rule", "v1"))
+        await until(lambda: group in told)
+        await client.delete(gvk_of(made), "", key_of(made).name, propagation_policy="Background")
+        await until(lambda: watched.cache.get(key_of(made)) is None)
+        assert set(told[2:]) == {group}

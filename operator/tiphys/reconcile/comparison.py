@@ -1,11 +1,13 @@
 """Comparing an application: desired with live, object by object, and the sums of it.
 
 For each pair the verdict is remembered under (target digest, live uid and version, rules digest),
-so an object is looked at again only when one of them moved. A pair that local knowledge cannot
-decide costs one dry run. What could not be compared is Unknown with the reason, never Synced.
+so an object is looked at again only when one of them moved, or when the API server may have come to
+think otherwise of it (:meth:`Comparer.forget_answers`). A pair that local knowledge cannot decide
+costs one dry run. What could not be compared is Unknown with the reason, never Synced.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from tiphys.compare.targets import Target
@@ -30,6 +32,7 @@ from tiphys.resources.identity import AppKey, ResourceKey
 
 DRY_RUNS_AT_ONCE = 8
 DRY_RUN_ATTEMPTS = 3
+ALL_GROUPS = "*"
 
 
 class Comparer:
@@ -39,6 +42,7 @@ class Comparer:
         self._verdicts: dict[AppKey, dict[ResourceKey, tuple[tuple[str, ...], Verdict]]] = {}
         self._traits: dict[AppKey, dict[ResourceKey, tuple[LiveObject, Traits]]] = {}
         self._answers: dict[AppKey, dict[ResourceKey, tuple[tuple[str, ...], Verdict]]] = {}
+        self._epochs: Counter[str] = Counter()  # per API group: an answer counts within its epoch
         self._dry_runs = asyncio.Semaphore(DRY_RUNS_AT_ONCE)
 
     def forget(self, key: AppKey) -> None:
@@ -46,6 +50,18 @@ class Comparer:
         self._verdicts.pop(key, None)
         self._traits.pop(key, None)
         self._answers.pop(key, None)
+
+    def forget_answers(self, group: str | None = None) -> None:
+        """The API server may make something else of what is applied than when it was asked.
+
+        Args:
+            group: the API group concerned (its CRD changed); None: all of them (another version of
+                the server, another mutating webhook or policy).
+        """
+        self._epochs[ALL_GROUPS if group is None else group] += 1
+
+    def _epoch(self, group: str) -> str:
+        return f"{self._epochs[ALL_GROUPS]}.{self._epochs[group]}"
 
     async def compare(self, inputs: ComparisonInputs) -> Comparison:
         """Compare now; never raises for what a condition can say."""
@@ -133,7 +149,13 @@ class Comparer:
         for count, (key, target, live) in enumerate(candidates):
             if target is None or live is None:
                 continue
-            stamp: tuple[str, ...] = (target.digest, live.uid, live.resource_version, inputs.rules.digest)
+            stamp: tuple[str, ...] = (
+                target.digest,
+                live.uid,
+                live.resource_version,
+                inputs.rules.digest,
+                self._epoch(key.group),
+            )
             before = known.get(key)
             if before is not None and before[0] == stamp:
                 kept[key] = before
@@ -169,7 +191,7 @@ class Comparer:
     ) -> Verdict | str:
         """The verdict on a doubtful pair: remembered, or by one dry run."""
         known = self._answers.setdefault(inputs.app.key, {})
-        stamp = (target.digest, live.uid, inputs.rules.digest, doubt)
+        stamp = (target.digest, live.uid, inputs.rules.digest, doubt, self._epoch(target.key.group))
         before = known.get(target.key)
         if before is not None and before[0] == stamp and not inputs.no_cache:
             return before[1]
