@@ -1,0 +1,146 @@
+"""Retries, time limits and what is remembered between passes (applications.md 7.2, 7.4)."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.reconcile.test_decisions import NOW, application
+from tiphys.reconcile.autosync import already_attempted
+from tiphys.reconcile.refresh import Level
+from tiphys.reconcile.retrying import (
+    LONGEST,
+    after_failure,
+    belongs_to,
+    growing,
+    remaining_time,
+    retry_remaining,
+    retrying,
+)
+from tiphys.reconcile.services import Memory
+from tiphys.resources.application import Operation, OperationState, RetryStrategy, SyncOperation
+from tiphys.resources.identity import AppKey
+from tiphys.resources.times import to_timestamp
+
+KEY = AppKey("argocd", "a")
+
+
+def state(phase: str = "Failed", *, limit: int = 2, count: int = 0, **changes: Any) -> OperationState:
+    operation = Operation(
+        sync=SyncOperation(revision="abc"), retry=RetryStrategy(limit=limit, **changes.pop("retry", {}))
+    )
+    return OperationState(
+        operation=operation,
+        phase=phase,
+        message="it broke",
+        started_at=to_timestamp(NOW - timedelta(seconds=60)),
+        retry_count=count,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("failed", "flags", "phase", "message"),
+    [
+        pytest.param(
+            state(), {}, "Running", "it broke. Retrying attempt #1 at 3:04AM.", id="7.4: the first retry"
+        ),
+        pytest.param(
+            state(count=1), {}, "Running", "it broke. Retrying attempt #2 at 3:04AM.", id="the second"
+        ),
+        pytest.param(state(count=2), {}, "Failed", "it broke (retried 2 times).", id="7.2: given up"),
+        pytest.param(state(limit=0), {}, "Failed", "it broke", id="no retries wanted"),
+        pytest.param(
+            state(limit=-1, count=99),
+            {},
+            "Running",
+            "it broke. Retrying attempt #100 at 3:07AM.",
+            id="for ever",
+        ),
+        pytest.param(state(), {"terminating": True}, "Failed", "it broke", id="7.3: none after terminate"),
+        pytest.param(
+            state(count=1),
+            {"terminating": True, "timed_out": True},
+            "Failed",
+            "it broke, triggered by controller sync timeout (retried 1 times).",
+            id="7.2: time-out",
+        ),
+    ],
+)
+def test_after_a_failure(failed: OperationState, flags: dict[str, bool], phase: str, message: str) -> None:
+    given = {"terminating": False, "timed_out": False, **flags}
+    after = after_failure(failed, **given, now=NOW)
+    assert (after.phase, after.message) == (phase, message)
+    assert bool(after.finished_at) is (phase == "Running")
+
+
+def test_a_retry_waits_what_it_prints() -> None:
+    waiting = after_failure(state(), terminating=False, timed_out=False, now=NOW)
+    assert retry_remaining(waiting, NOW) == 5.0
+    again = after_failure(state(count=1), terminating=False, timed_out=False, now=NOW)
+    assert retry_remaining(again, NOW + timedelta(seconds=3)) == 7.0
+
+
+def test_a_retry_with_refresh_forgets_the_revision_and_is_still_the_same_operation() -> None:
+    waiting = after_failure(state(retry={"refresh": True}), terminating=False, timed_out=False, now=NOW)
+    again = retrying(waiting)
+    assert again.message == "Retrying operation with latest revisions. Attempt #1"
+    assert again.operation.sync is not None
+    assert again.operation.sync.revision == ""
+    assert (again.finished_at, again.sync_result) == ("", None)
+    assert belongs_to(again, waiting.operation)
+
+
+def test_a_replaced_operation_is_another_one() -> None:
+    running = state("Running")
+    other = msgspec.structs.replace(running.operation, sync=SyncOperation(revision="def"))
+    assert belongs_to(running, running.operation)
+    assert not belongs_to(running, other)
+
+
+@pytest.mark.parametrize(
+    ("factor", "exponent", "cap", "expected"),
+    [
+        pytest.param(2, 3, 0.0, 40.0, id="no cap"),
+        pytest.param(2, 63, 180.0, 180.0, id="capped"),
+        pytest.param(10**12, 10**6, 0.0, LONGEST, id="beyond all numbers"),
+        pytest.param(-2, 1, 180.0, 0.0, id="never negative"),
+    ],
+)
+def test_growing_pauses(factor: float, exponent: int, cap: float, expected: float) -> None:
+    assert growing(5.0, factor, exponent, cap) == expected
+
+
+def test_the_time_limit_counts_from_the_start_and_not_while_terminating() -> None:
+    assert remaining_time(state("Running"), 90.0, NOW) == 30.0
+    assert remaining_time(state("Running"), 0.0, NOW) is None
+    assert remaining_time(state("Terminating"), 90.0, NOW) is None
+
+
+def test_a_look_asked_for_later_keeps_its_level_until_then() -> None:
+    memory = Memory()
+    memory.request_at(KEY, Level.LATEST, NOW + timedelta(seconds=5))
+    memory.request(KEY, Level.TREE)
+    assert memory.requested(KEY, NOW) is Level.TREE
+    memory.take(KEY)
+    assert memory.requested(KEY, NOW + timedelta(seconds=4)) is None
+    assert memory.requested(KEY, NOW + timedelta(seconds=5)) is Level.LATEST
+
+
+def test_a_dry_run_is_no_attempt() -> None:
+    source = {"repoURL": "https://git.example/r", "path": "p", "targetRevision": "main"}
+
+    def tried(dry_run: bool) -> bool:
+        operation = {"sync": {"revision": "abc", "dryRun": dry_run}}
+        result = {"revision": "abc", "source": source}
+        last = {
+            "operation": operation,
+            "phase": "Succeeded",
+            "syncResult": result,
+            "startedAt": to_timestamp(NOW),
+        }
+        return already_attempted(application(status={"operationState": last}), ("abc",))
+
+    assert tried(False)
+    assert not tried(True)
