@@ -8,7 +8,8 @@ moment changes nothing but the time: ``step`` is safe to repeat from the last pe
 from tiphys.resources.application import OperationState
 from tiphys.sync.cluster import SyncCluster
 from tiphys.sync.inputs import StepResult, SyncInputs
-from tiphys.sync.step import EngineOptions, Step
+from tiphys.sync.operating import EngineOptions
+from tiphys.sync.step import Step
 from tiphys.sync.terminate import Termination
 
 __all__ = ["EngineOptions", "SyncEngine"]

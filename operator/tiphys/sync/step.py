@@ -2,7 +2,7 @@
 
 Plan; make the destination Namespace; validate; see how the running tasks are doing; wait for them;
 wait for what is being deleted; let finished hooks go; fail if something failed; else run the next
-wave. Each ``_wait``, ``_fail`` or ``_succeed`` ends the step with the state to persist.
+wave. Each ``_wait``, ``_fail`` or ``_end`` ends the step with the state to persist.
 
 Two rules make a step safe to repeat after a kill between any two requests: what a request destroys
 (a finished hook, and with it its verdict) is persisted first, and what a request creates can be
@@ -11,79 +11,23 @@ recognised when its turn comes again (hooks carry the operation's stamp, others 
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from tiphys.kube.errors import NotFound
-from tiphys.resources.application import OperationState, SyncOperation, SyncOperationResult
-from tiphys.resources.identity import Manifest
-from tiphys.resources.times import from_timestamp, to_timestamp
 from tiphys.sync import messages
-from tiphys.sync.apply import Applier
 from tiphys.sync.bounded import for_each
-from tiphys.sync.cluster import CLUSTER_ERRORS, DiscoveryLike, SyncCluster, describe
+from tiphys.sync.cluster import CLUSTER_ERRORS, describe
 from tiphys.sync.health import judge_hook, judge_resource
-from tiphys.sync.inputs import StepResult, SyncInputs
+from tiphys.sync.inputs import StepResult
 from tiphys.sync.objects import delete_object, remove_hook_finalizer
-from tiphys.sync.options import OperationOptions
+from tiphys.sync.operating import PERSIST_FIRST, Operating
 from tiphys.sync.ordering import first_wave, is_multi_step
-from tiphys.sync.ownership import has_hook_finalizer, is_stamped, is_terminating, stamp_of
-from tiphys.sync.plan import (
-    NAMESPACE_GVK,
-    NamespaceFacts,
-    NamespaceState,
-    Plan,
-    awaits_confirmation,
-    build_plan,
-    gvk_and_name,
-    is_namespace_target,
-    options_of,
-    other_version,
-)
-from tiphys.sync.recording import Results
+from tiphys.sync.ownership import has_hook_finalizer, is_terminating
+from tiphys.sync.plan import awaits_confirmation, gvk_and_name, is_namespace_target
 from tiphys.sync.tasks import Code, Outcome, Phase, Task
-from tiphys.sync.wave import RunState, WaveRunner
-
-PERSIST_FIRST = 0.001
-"""Wait of a step that has to be persisted before the next, which may follow at once."""
+from tiphys.sync.wave import RunState
 
 
-class EngineOptions(Struct, frozen=True):
-    """Times in seconds."""
-
-    wave_delay: float = 2.0
-    """Between waves, so that controllers can act on what was written (sync.md 11 step 10)."""
-    parallelism: int = 16
-    """Objects of one kind written at the same time."""
-    poll: float = 30.0
-    """Longest wait for health or hooks; events of live objects come earlier."""
-    deletion_poll: float = 2.0
-    """Longest wait for objects that are being deleted."""
-    namespace_settle: float = 1.0
-    """After making a Namespace for bare Pods: its ServiceAccount is made by another controller."""
-
-
-class Step:
+class Step(Operating):
     """Works on one operation for one step."""
-
-    def __init__(
-        self, cluster: SyncCluster, engine: EngineOptions, inputs: SyncInputs, state: OperationState
-    ) -> None:
-        self.cluster = cluster
-        self.engine = engine
-        self.inputs = inputs
-        self.state = state
-        self.operation = state.operation.sync or SyncOperation()
-        self.options: OperationOptions = options_of(self.operation)
-        self.recorded = state.sync_result or SyncOperationResult()
-        self.results = Results(self.recorded.resources)
-        approved_at = inputs.deletion_approved_at
-        self.approved = approved_at is not None and approved_at >= from_timestamp(state.started_at)
-        self.tasks: list[Task] = []
-        self.writes: list[Manifest] = []
-        self.discovery: DiscoveryLike | None = None
-        self.applier: Applier
-        self.runner: WaveRunner
 
     # -- the story ----------------------------------------------------------------------------
 
@@ -111,74 +55,6 @@ class Step:
             ended = await self._run_next_wave(multi_step)
             if ended is not None:
                 return ended
-
-    async def prepare(self) -> Plan:
-        """Plans, asking for what the plan needs: discovery and the destination Namespace."""
-        discovery = await self.cluster.discovery()
-        facts = await self._namespace_facts()
-        plan = self._plan(discovery, facts)
-        if plan.unknown_kinds and plan.failures:
-            discovery = await self.cluster.refresh_discovery()
-            plan = self._plan(discovery, facts)
-        self.discovery = discovery
-        self.tasks = list(plan.tasks)
-        self.applier = Applier(
-            self.cluster,
-            discovery,
-            self.options,
-            migration_manager=self.inputs.migration_manager,
-            created_since=self.state.started_at,
-            writes=self.writes,
-        )
-        unmade = {t.key.name for t in self.tasks if t.gvk == NAMESPACE_GVK and t.target and t.live is None}
-        self.runner = WaveRunner(
-            self.cluster,
-            self.applier,
-            self.results,
-            self.options,
-            permitted=self.inputs.permitted,
-            approved=self.approved,
-            parallelism=self.engine.parallelism,
-            unmade_namespaces=frozenset(unmade),
-        )
-        for task in self.tasks:
-            # of a hook that ran, only the object made by this operation counts
-            if task.is_hook and not task.pending and not is_stamped(task.live, self.stamp(task)):
-                task.live = None
-        return plan
-
-    def _plan(self, discovery: DiscoveryLike, facts: NamespaceFacts) -> Plan:
-        return build_plan(
-            self.inputs,
-            self.operation,
-            self.options,
-            discovery,
-            started_at=self.state.started_at,
-            retry_count=self.state.retry_count,
-            recorded=self.results.by_key,
-            namespace=facts,
-        )
-
-    async def _namespace_facts(self) -> NamespaceFacts:
-        """One GET where the cache does not know the Namespace that may have to be made."""
-        inputs = self.inputs
-        if not self.options.create_namespace or not inputs.namespace:
-            return NamespaceFacts()
-        if inputs.namespace_live is not None:
-            return NamespaceFacts(NamespaceState.EXISTS, inputs.namespace_live)
-        if self.results.started and inputs.managed_namespace_metadata is None:
-            return NamespaceFacts(NamespaceState.EXISTS)  # the first step saw to it
-        try:
-            live = await self.cluster.get(NAMESPACE_GVK, "", inputs.namespace)
-        except NotFound:
-            return NamespaceFacts(NamespaceState.MISSING)
-        except CLUSTER_ERRORS as error:
-            return NamespaceFacts(error=f"namespace auto creation failed: {describe(error)}")
-        return NamespaceFacts(NamespaceState.EXISTS, live)
-
-    def stamp(self, task: Task) -> str:
-        state = self.state
-        return stamp_of(self.inputs.app_uid, state.started_at, state.retry_count, task.phase)
 
     async def _begin(self) -> StepResult | None:
         """First step only: the Namespace for real, then the validation of the rest."""
@@ -389,32 +265,6 @@ class Step:
     def _fail(self, message: str) -> StepResult:
         return self._end(Outcome.FAILED, message)
 
-    def _end(self, outcome: Outcome, message: str) -> StepResult:
-        return self.result(outcome, message, None)
-
     def _refreshed(self, ended: StepResult) -> StepResult:
         """The same ending with what was recorded since."""
         return self.result(Outcome(ended.state.phase), ended.state.message, ended.wait, ended.hold)
-
-    def result(self, outcome: Outcome, message: str, wait: float | None, hold: bool = False) -> StepResult:
-        """The state to persist, its entries with help added (sync.md 13.7)."""
-        if self.discovery is not None:
-            for task in self.tasks:
-                if task.status is Code.SYNC_FAILED:
-                    installed = other_version(self.discovery, task.gvk)
-                    text = messages.augment(task.message, task.gvk, task.key, installed)
-                    self.results.record(task, task.status, task.outcome, text)
-        sync_result = replace(
-            self.recorded,
-            resources=self.results.as_tuple(),
-            managed_namespace_metadata=self.inputs.managed_namespace_metadata,
-        )
-        state = replace(self.state, phase=str(outcome), message=message, sync_result=sync_result)
-        if outcome.completed:
-            state = replace(state, finished_at=to_timestamp(self.inputs.now))
-        writes = tuple(self.writes) if hasattr(self, "applier") else ()
-        return StepResult(state, wait, writes, hold)
-
-    def _entries(self):  # type: ignore[no-untyped-def]
-        tasks = {task.result_key: task for task in self.tasks}
-        return ((entry, tasks.get(key)) for key, entry in self.results.by_key.items())

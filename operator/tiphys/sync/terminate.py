@@ -12,13 +12,13 @@ from tiphys.sync.cluster import CLUSTER_ERRORS, describe
 from tiphys.sync.health import judge_hook
 from tiphys.sync.inputs import StepResult
 from tiphys.sync.objects import delete_object, remove_hook_finalizer
+from tiphys.sync.operating import PERSIST_FIRST, Operating
 from tiphys.sync.ownership import is_stamped, is_terminating
 from tiphys.sync.plan import gvk_and_name
-from tiphys.sync.step import PERSIST_FIRST, Step
 from tiphys.sync.tasks import Code, Outcome, Task
 
 
-class Termination(Step):
+class Termination(Operating):
     """Works on an operation in phase Terminating for one pass."""
 
     async def run(self) -> StepResult:
