@@ -273,7 +273,7 @@ def test_webhooks_under_server_side_diff() -> None:  # 7
     assert decide(config, live, answer, including).outcome == "different"
     overwritten = changed(live, "data", "a", to="x")
     assert decide(config, live, overwritten, rules(server_side_diff=True)).outcome == "different"
-    assert dry_run_request(config, live, rules(server_side_diff=True)).force is False
+    assert dry_run_request(config, live, rules(server_side_diff=True)).force is True
     assert dry_run_request(config, live, rules(server_side_apply=True)).force is True
 
 

@@ -83,9 +83,19 @@ def compare(target: Manifest | None, live: Manifest | None, rules: Rules) -> Ver
     ``target`` is normalised (as ``prepare_targets`` gives it), ``live`` is at the target's version;
     its ``managedFields`` may be reduced to our own entry and the names of others.
 
+    With server-side diff a difference is for the API server to judge: what its admission makes of the
+    apply, or that it refuses it (sync.md 7).
+
     Raises:
         ValueError: both are None.
     """
+    verdict = _compare(target, live, rules)
+    if rules.server_side_diff and verdict.outcome == DIFFERENT and target is not None and live is not None:
+        return Verdict(UNDECIDED, verdict.reason)
+    return verdict
+
+
+def _compare(target: Manifest | None, live: Manifest | None, rules: Rules) -> Verdict:
     if target is None:
         if live is None:
             raise ValueError("both live and config are null objects")
@@ -178,11 +188,11 @@ def _without_ignored(
 def dry_run_request(target: Manifest, live: Manifest, rules: Rules) -> DryRun:
     """The request that settles an undecided pair.
 
-    With the server-side diff strategy conflicts are not forced: they are an error to show (sync.md
-    7). A sync always forces, so other server-side comparisons do.
+    Forced, as the sync will be: that somebody else owns a field is drift, and no reason not to know
+    the outcome (the reference does not force, docs/differences.md).
     """
     if rules.applies_server_side(target):
-        return DryRun(SERVER_SIDE_APPLY, target, FIELD_MANAGER, not rules.server_side_diff)
+        return DryRun(SERVER_SIDE_APPLY, target, FIELD_MANAGER, True)
     patch = content_patch(target, live, last_applied(live))
     if patch is None:
         return DryRun("application/merge-patch+json", {}, FIELD_MANAGER, False)
