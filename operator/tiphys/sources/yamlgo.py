@@ -18,19 +18,20 @@ import base64
 import binascii
 import json
 import re
-import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import yaml
 from yaml._yaml import CParser
 
-from ..resources.identity import Manifest
+from tiphys.resources.identity import Manifest
+from tiphys.sources.yamlscalars import TAG, Unreadable, key_text, resolve_plain, resolve_tagged
 
 MAX_DEPTH: Final = 200
 """Nesting that we accept (the JSON writer ends at 254; the API server's objects are far below)."""
 
 _UNPARSED: Final = object()
+_NO_BLANKS: Final = {ord(c): None for c in " \t\r\n"}
 
 
 class YamlError(ValueError):
@@ -46,10 +47,6 @@ class YamlError(ValueError):
         self.problem = problem
         self.loaded = 0
         super().__init__(f"document {document}: {problem}" if document > 1 else problem)
-
-
-class _Bad(Exception):
-    """A problem of one document, before it is known which one."""
 
 
 def load_documents(text: bytes, where: str) -> list[Manifest]:
@@ -86,7 +83,7 @@ def load_value(text: bytes, where: str) -> Any:
     body = decode_text(text, where)
     try:
         return _parse(body)
-    except _Bad as error:
+    except Unreadable as error:
         raise YamlError(where, 1, f"error converting YAML to JSON: yaml: {error}") from None
 
 
@@ -131,7 +128,7 @@ def _values(text: bytes, where: str) -> Iterator[tuple[int, Any]]:
         document += 1
         try:
             yield document, _parse(chunk)
-        except _Bad as error:
+        except Unreadable as error:
             raise YamlError(where, document, f"error converting YAML to JSON: yaml: {error}") from None
 
 
@@ -187,11 +184,11 @@ def _parse(chunk: bytes) -> Any:
             if mark is not None and mark.line:
                 line = mark.line + (1 if isinstance(error, yaml.scanner.ScannerError) else 0)
                 break
-        raise _Bad(f"line {line}: {error.problem}" if line else str(error.problem)) from None
+        raise Unreadable(f"line {line}: {error.problem}" if line else str(error.problem)) from None
     except yaml.YAMLError as error:
-        raise _Bad(" ".join(str(getattr(error, "reason", error)).split())) from None
+        raise Unreadable(" ".join(str(getattr(error, "reason", error)).split())) from None
     except UnicodeDecodeError:
-        raise _Bad("invalid UTF-8 text") from None
+        raise Unreadable("invalid UTF-8 text") from None
 
 
 class _Builder:
@@ -213,7 +210,7 @@ class _Builder:
             kind = type(event)
             if kind is yaml.DocumentStartEvent:
                 if event.version is not None and event.version != (1, 1):
-                    raise _Bad("found incompatible YAML document")
+                    raise Unreadable("found incompatible YAML document")
                 return self._value(self._next(), 0)
             if kind is yaml.StreamEndEvent or event is None:
                 return None
@@ -229,7 +226,7 @@ class _Builder:
         if kind is yaml.AliasEvent:
             return self._alias(event.anchor)
         if depth >= MAX_DEPTH:
-            raise _Bad(f"exceeded max depth of {MAX_DEPTH}")
+            raise Unreadable(f"exceeded max depth of {MAX_DEPTH}")
         anchor = event.anchor
         if anchor is not None:
             self._anchors[anchor] = None
@@ -242,10 +239,10 @@ class _Builder:
 
     def _alias(self, anchor: str) -> Any:
         if anchor not in self._anchors:
-            raise _Bad(f"unknown anchor '{anchor}' referenced")
+            raise Unreadable(f"unknown anchor '{anchor}' referenced")
         known = self._anchors[anchor]
         if known is None:
-            raise _Bad(f"anchor '{anchor}' value contains itself")
+            raise Unreadable(f"anchor '{anchor}' value contains itself")
         value, size = known
         self._decoded += size
         self._aliased += size
@@ -254,7 +251,7 @@ class _Builder:
             and self._decoded > 1000
             and self._aliased / self._decoded > _allowed_alias_ratio(self._decoded)
         ):
-            raise _Bad("document contains excessive aliasing")
+            raise Unreadable("document contains excessive aliasing")
         return value
 
     def _sequence(self, depth: int) -> list[Any]:
@@ -277,11 +274,11 @@ class _Builder:
                     event = following()
                     continue
                 self._decoded += 1
-                key = _key_text(self._scalar(event, key=True))
+                key = key_text(self._scalar(event, key=True))
                 if event.anchor is not None:
                     self._anchors[event.anchor] = (key, 1)
             else:
-                key = _key_text(value(event, depth + 1))
+                key = key_text(value(event, depth + 1))
             result[key] = value(following(), depth + 1)
             event = following()
         return result
@@ -290,7 +287,7 @@ class _Builder:
         """At its position: overwrites earlier keys; of a list, earlier elements win."""
         parts = value if isinstance(value, list) else [value]
         if not all(isinstance(part, dict) for part in parts):
-            raise _Bad("map merge requires map or sequence of maps as the value")
+            raise Unreadable("map merge requires map or sequence of maps as the value")
         for part in reversed(parts):
             into.update(part)
 
@@ -299,16 +296,16 @@ class _Builder:
         tag: str | None = event.tag
         if tag is None:
             if event.implicit[0]:
-                return _resolve_plain(text, key)
+                return resolve_plain(text, key)
             if self._check_escapes and event.style == '"':
                 self._refuse_slash_escape(event)
             return text
-        if tag == _TAG + "binary":
+        if tag == TAG + "binary":
             try:
                 return base64.b64decode(text.translate(_NO_BLANKS), validate=True).decode(errors="replace")
             except (binascii.Error, ValueError):
-                raise _Bad("!!binary value contains invalid base64 data") from None
-        return _resolve_tagged(tag, text)
+                raise Unreadable("!!binary value contains invalid base64 data") from None
+        return resolve_tagged(tag, text)
 
     def _refuse_slash_escape(self, event: Any) -> None:
         """Go's scanner knows no ``\\/``; libyaml's does."""
@@ -316,11 +313,7 @@ class _Builder:
             self._text = self._chunk.decode()
         raw = self._text[event.start_mark.index : event.end_mark.index]
         if re.search(r"(?<!\\)(?:\\\\)*\\/", raw):
-            raise _Bad(f"line {event.start_mark.line + 1}: found unknown escape character")
-
-
-_TAG: Final = "tag:yaml.org,2002:"
-_NO_BLANKS: Final = {ord(c): None for c in " \t\r\n"}
+            raise Unreadable(f"line {event.start_mark.line + 1}: found unknown escape character")
 
 
 def _allowed_alias_ratio(decoded: int) -> float:
@@ -329,127 +322,6 @@ def _allowed_alias_ratio(decoded: int) -> float:
     if decoded >= 4_000_000:
         return 0.10
     return 0.99 - 0.89 * (decoded - 400_000) / 3_600_000
-
-
-# --- scalars -------------------------------------------------------------------------------------
-
-_WORDS: Final[dict[str, Any]] = {
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **{w: float("nan") for w in (".nan", ".NaN", ".NAN")},
-    **{s + w: float("inf") for s in ("", "+") for w in (".inf", ".Inf", ".INF")},
-    **{w: float("-inf") for w in ("-.inf", "-.Inf", "-.INF")},
-}
-_NUMERIC_START: Final = frozenset("0123456789+-.")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_DOTTED_FLOAT = re.compile(r"\.[0-9]+([eE][-+]?[0-9]+)?")
-_INT = re.compile(
-    r"(?P<sign>[-+]?)(?:0[xX](?P<x>[0-9a-fA-F]+)|0[bB](?P<b>[01]+)|0[oO](?P<o>[0-7]+)"
-    r"|(?P<z>0[0-7]*)|(?P<d>[1-9][0-9]*))"
-)
-_BASES: Final = {"x": 16, "b": 2, "o": 8, "z": 8, "d": 10}
-
-
-def _resolve_plain(text: str, key: bool = False) -> Any:
-    if text in _WORDS:
-        value = _WORDS[text]
-        return value if type(value) is not float else _json_number(value, key)
-    if text[0] not in _NUMERIC_START:
-        return text
-    if text[0] == ".":
-        number: int | float | None = float(text) if _DOTTED_FLOAT.fullmatch(text) else None
-        if number in (float("inf"), None):
-            return text
-    else:
-        number = _number(text)
-        if number is None:
-            return text
-    return _json_number(number, key)
-
-
-def _number(text: str) -> int | float | None:
-    plain = text.replace("_", "")
-    match = _INT.fullmatch(plain)
-    if match:
-        group = match.lastgroup or "d"
-        value = int(match.group(group), _BASES[group])
-        if match.group("sign") == "-":
-            value = -value
-        signed = bool(match.group("sign"))
-        if -(1 << 63) <= value < (1 << 63) or (not signed and value < 1 << 64):
-            return value
-    if _FLOAT.fullmatch(plain):
-        number = float(plain)
-        return None if number in (float("inf"), float("-inf")) else number
-    return None
-
-
-def _json_number(value: int | float | None, key: bool = False) -> Any:
-    """Number typing of the step to JSON: integral floats become integers, integers above int64
-    floats; there is no infinity. A key keeps what it was, to be written or refused as a key."""
-    if type(value) is int:
-        if key or -(1 << 63) <= value < 1 << 63:
-            return value
-        return float(value)
-    if isinstance(value, float):
-        if value != value:
-            raise _Bad("json: unsupported value: NaN")
-        if value in (float("inf"), float("-inf")):
-            raise _Bad("json: unsupported value: " + ("+Inf" if value > 0 else "-Inf"))
-        if not key and value.is_integer() and -(2.0**63) <= value < 2.0**63:
-            return int(value)
-    return value
-
-
-def _resolve_tagged(tag: str, text: str) -> Any:
-    short = tag.removeprefix(_TAG)
-    if tag == "!" or short == tag or short in ("str", "timestamp"):
-        return text  # unknown and local tags are dropped, the text is kept
-    value = _resolve_plain(text) if short in ("bool", "int", "float", "null") else text
-    fits = {
-        "bool": type(value) is bool,
-        "int": type(value) is int and not _FLOAT_ONLY.search(text),
-        "float": type(value) in (int, float),
-        "null": value is None,
-    }.get(short, True)
-    if not fits:
-        kind = {bool: "bool", int: "int", float: "float", type(None): "null"}.get(type(value), "str")
-        raise _Bad(f"cannot decode !!{kind} `{text}` as a !!{short}")
-    return value
-
-
-_FLOAT_ONLY = re.compile(r"^[-+]?[0-9]*\.|^[-+]?[0-9]+[eE]")
-
-
-def _key_text(key: Any) -> str:
-    if type(key) is str:
-        return key
-    if type(key) is bool:
-        return "true" if key else "false"
-    if type(key) is int:
-        if key >= 1 << 63:
-            raise _Bad(f"unsupported map key of type: uint64, key: {key}")
-        return str(key)
-    if type(key) is float:
-        return _float32_text(key)
-    if key is None:
-        raise _Bad("unsupported map key of type: %!s(<nil>), key: <nil>")
-    kind = "map[interface {}]interface {}" if isinstance(key, dict) else "[]interface {}"
-    raise _Bad(f"invalid map key: {kind}{json.dumps(key)[:200]}")
-
-
-def _float32_text(value: float) -> str:
-    """Shortest text that names the same float32, as Go writes float keys."""
-    try:
-        packed = struct.pack("f", value)
-    except OverflowError:
-        return ".inf" if value > 0 else "-.inf"
-    for digits in range(1, 10):
-        text = f"{value:.{digits}g}"
-        if struct.pack("f", float(text)) == packed:
-            return text
-    return repr(value)
 
 
 # --- JSON ----------------------------------------------------------------------------------------
