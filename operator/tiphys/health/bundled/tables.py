@@ -121,6 +121,6 @@ def _expanded(where: str, lines: list[str], templates: Mapping[str, str]) -> Ite
         filled = re.sub(
             r"\$(\d)",
             lambda found: arguments[int(found[1]) - 1],
-            templates[name],  # noqa: B023
+            templates[name],
         )
         yield from _expanded(where, lines_of(filled), templates)
