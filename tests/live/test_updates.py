@@ -83,3 +83,11 @@ def test_without_leaves_the_original() -> None:
     assert without(original, ("a", "0", "b")) == {"a": [{"c": 2}]}
     assert original == {"a": [{"b": 1, "c": 2}]}
     assert without(original, ("a", "7", "b")) is original
+
+
+def test_a_jq_rule_that_never_ends_ignores_nothing() -> None:
+    endless = IgnoreRules(jq_path_expressions=('.spec[range(1; infinite) | select(. < 0) | "x"]',))
+    rules = {"*/*": ResourceOverride(ignore_resource_updates=endless)}
+    digest = UpdateDigest(rules, CompareOptions(), jq_timeout=0.1)
+    assert not same(digest, manifest(), manifest(spec={"replicas": 2}))
+    assert same(digest, manifest(), manifest())

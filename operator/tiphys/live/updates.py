@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-import jq
 import orjson
 
+from tiphys.compare.jqpaths import DEFAULT_TIMEOUT, JqError, JqPath, compile_path
 from tiphys.live.depth import CRD
 from tiphys.resources.identity import GroupKind, Manifest, annotations_of
 from tiphys.settings.model import CompareOptions, ResourceOverride
@@ -30,6 +30,7 @@ class UpdateDigest:
     Args:
         overrides: per ``group/Kind`` (globs), from the settings.
         enabled: ``resource.ignoreResourceUpdatesEnabled``.
+        jq_timeout: seconds that one jq expression has for one object.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class UpdateDigest:
         overrides: Mapping[str, ResourceOverride],
         compare_options: CompareOptions,
         enabled: bool = True,
+        jq_timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._overrides = overrides
         self._options = compare_options
         self._enabled = enabled
+        self._jq_timeout = jq_timeout or DEFAULT_TIMEOUT
         self._rules: dict[GroupKind, _KindRules] = {}
 
     def __call__(self, kind: GroupKind, manifest: Manifest, tracked: bool) -> bytes:
@@ -73,22 +76,23 @@ class UpdateDigest:
             for rules in chosen:
                 pointers.extend(rules.json_pointers)
                 paths.extend(rules.jq_path_expressions)
-        return _KindRules(tuple(dict.fromkeys(pointers)), tuple(dict.fromkeys(paths)))
+        return _KindRules(tuple(dict.fromkeys(pointers)), tuple(dict.fromkeys(paths)), self._jq_timeout)
 
 
 class _KindRules:
     """What is ignored of one kind."""
 
-    def __init__(self, pointers: tuple[str, ...], paths: tuple[str, ...]) -> None:
+    def __init__(self, pointers: tuple[str, ...], paths: tuple[str, ...], jq_timeout: float) -> None:
         self._pointers = tuple(
             tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
             for pointer in pointers
             if pointer.startswith("/")
         )
-        self._programs = []
+        self._jq_timeout = jq_timeout
+        self._paths: list[JqPath] = []
         for path in paths:
             try:
-                self._programs.append(jq.compile(f"del({path})"))
+                self._paths.append(compile_path(path))
             except ValueError:
                 continue  # reported where the settings are read; an unusable rule ignores nothing
 
@@ -98,11 +102,11 @@ class _KindRules:
         remaining: Any = {**manifest, "metadata": kept}
         for pointer in self._pointers:
             remaining = without(remaining, pointer)
-        for program in self._programs:
+        for path in self._paths:
             try:
-                remaining = program.input_value(remaining).first()
-            except (ValueError, StopIteration):
-                continue  # the path does not fit this object
+                remaining = path.delete_from(remaining, self._jq_timeout)
+            except JqError:
+                continue  # the path does not fit this object, or would take too long
         return hashlib.blake2b(orjson.dumps(remaining, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 

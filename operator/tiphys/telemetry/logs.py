@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from tiphys.telemetry.golayout import write_time
 from tiphys.telemetry.redaction import Redactor
 
 LEVELS: Mapping[str, int] = {
@@ -36,6 +37,8 @@ LEVELS: Mapping[str, int] = {
 
 FORMATS = ("json", "text")
 """Values of ``--logformat``."""
+
+RFC_3339 = "2006-01-02T15:04:05Z07:00"
 
 _LEVEL_NAMES = {
     logging.DEBUG: "debug",
@@ -97,20 +100,20 @@ class LineFormatter(logging.Formatter):
     Args:
         style: ``json`` or ``text``.
         redact: keeps secrets out.
-        time_format: ``strftime`` format, empty for RFC 3339 with seconds.
+        time_layout: Go's layout of the time, empty for RFC 3339 with seconds.
     """
 
-    def __init__(self, style: str, redact: Redactor, time_format: str = "") -> None:
+    def __init__(self, style: str, redact: Redactor, time_layout: str = "") -> None:
         super().__init__()
         self._json = style == "json"
         self._redact = redact
-        self._time_format = time_format
+        self._time_layout = time_layout or RFC_3339
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         moment = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, Any] = {
-            "time": moment.strftime(self._time_format or "%Y-%m-%dT%H:%M:%SZ"),
+            "time": write_time(self._time_layout, moment),
             "level": _LEVEL_NAMES.get(record.levelno, record.levelname.lower()),
             "msg": self._redact(_message(record)),
         }
@@ -156,7 +159,7 @@ def configure(
     level: str = "info",
     style: str = "json",
     redact: Redactor | None = None,
-    time_format: str = "",
+    time_layout: str = "",
     stream: TextIO | None = None,
 ) -> Redactor:
     """Send all logs of the process to ``stream`` (standard error) in this level and format, and
@@ -171,7 +174,7 @@ def configure(
         raise LogOptionError("--logformat", style, FORMATS)
     redact = redact or Redactor()
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(LineFormatter(style, redact, time_format))
+    handler.setFormatter(LineFormatter(style, redact, time_layout))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level.lower()])
