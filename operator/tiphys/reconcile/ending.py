@@ -77,7 +77,10 @@ async def complete(services: Services, app: Application, state: OperationState, 
         services.ask(app.key, Level.LATEST if automated else Level.FORCE, Priority.CHANGE)
     elif written.operation is not None:
         services.queue.add(app.key, Priority.USER)
-    log.info("operation %s: %s", state.phase, state.message, extra={"app": str(app.key), "operation": "sync"})
+    ended = state.sync_result or SyncOperationResult()
+    revision = ended.revision or ",".join(ended.revisions)
+    fields = {"app": str(app.key), "operation": "sync", "revision": revision}
+    log.info("operation %s: %s", state.phase, state.message, extra=fields)
     return written
 
 
