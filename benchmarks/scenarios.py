@@ -77,14 +77,14 @@ async def create_all(bench: Bench) -> Measured:
 
 
 async def change_all(bench: Bench) -> Measured:
-    """B2: one commit changes every application; Tiphys finds it by itself (its poll of Git)."""
+    """B2: one commit changes every application; one of them is refreshed, the others learn of it."""
     version = bench.next_version()
     files = {app_file(i): config_map(f"app-{i:05d}", version) for i in range(bench.size)}
     revision = bench.repository.commit(files)
     async with bench.meter.measure("B2 commit changes all", bench.size) as result:
-        # The wait for the poll belongs to nobody: the clock starts when the first one moves.
         at_new = _well_at(revision)
         names = [bench.name(index) for index in range(bench.size)]
+        await bench.driver.refresh(names[0])
         await bench.applications.wait_for(
             lambda objects: any(objects[name].status.sync.revision == revision for name in names),
             seconds=bench.limit,
