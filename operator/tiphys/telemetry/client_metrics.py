@@ -5,6 +5,8 @@
 ``<error>`` when there was no answer.
 """
 
+from typing import NamedTuple
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LATENCY_BUCKETS = (0.005, 0.1, 0.5, 2, 8, 30)
@@ -30,10 +32,22 @@ def verb_label(verb: str) -> str:
     return _VERBS.get(lowered) or _METHODS.get(lowered, "Unknown")
 
 
+class _Series(NamedTuple):
+    """What one kind of request counts in; looking these up costs more than counting."""
+
+    duration: Histogram
+    limiter: Histogram
+    sent: Histogram
+    received: Histogram
+    total: Counter
+
+
 class ClientMetrics:
     """The series of one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._series: dict[tuple[str, str, str, int], _Series] = {}
+
         def histogram(name: str, text: str, labels: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(
                 f"argocd_kubectl_{name}", text, labels.split(), buckets=buckets, registry=registry
@@ -84,15 +98,27 @@ class ClientMetrics:
     ) -> None:
         """One attempt of a request ended; ``code`` 0 means that no answer came, ``retry`` that an
         earlier attempt had been made."""
-        purpose, status = verb_label(verb), str(code) if code else "<error>"
-        method = method.upper()
-        self._duration.labels(host, purpose).observe(seconds)
-        self._limiter.labels(host, purpose).observe(waited_seconds)
-        self._sent.labels(host, method).observe(sent_bytes)
-        self._received.labels(host, method).observe(received_bytes)
-        self._total.labels(host, method, status).inc()
+        key = (host, verb, method, code)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._series_of(*key)
+        series.duration.observe(seconds)
+        series.limiter.observe(waited_seconds)
+        series.sent.observe(sent_bytes)
+        series.received.observe(received_bytes)
+        series.total.inc()
         if retry:
-            self._retries.labels(host, method, status).inc()
+            self._retries.labels(host, method.upper(), str(code) if code else "<error>").inc()
+
+    def _series_of(self, host: str, verb: str, method: str, code: int) -> "_Series":
+        purpose, method = verb_label(verb), method.upper()
+        return _Series(
+            self._duration.labels(host, purpose),
+            self._limiter.labels(host, purpose),
+            self._sent.labels(host, method),
+            self._received.labels(host, method),
+            self._total.labels(host, method, str(code) if code else "<error>"),
+        )
 
     def dns_resolved(self, host: str, seconds: float) -> None:
         """A host name was looked up."""
