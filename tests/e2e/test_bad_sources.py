@@ -6,7 +6,7 @@ caches; its healthy Application shares all of that with the broken ones.
 
 from __future__ import annotations
 
-import socket
+import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.timeout(120)
 CONTROL = "argocd-bad"
 CHART = "apiVersion: v2\nname: chart\nversion: 1.0.0\n"
 TOOL_SECONDS = 4
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +63,12 @@ def healthy(
 
 
 @pytest.fixture
-def bad(
-    healthy: Neighbour, control_plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Story]:
+def bad(healthy: Neighbour, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Story]:
     """A story of the strict operator; the healthy Application goes on when it ends."""
-    name = f"bad-{abs(hash(request.node.name)) % 10**8}"
-    story = make_story(control_plane, tmp_path, name)
+    story = make_story(control_plane, tmp_path, f"bad-{next(_numbers)}")
     yield story
     healthy.still_syncs()
     story.clean_up()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 SPECS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -170,6 +162,20 @@ def test_an_unauthorised_repository_until_it_has_credentials(bad: Story) -> None
         bad.kubectl("label", "secret", bad.name, "-n", CONTROL, label)
         assert not conditions(bad.wait_synced())
         bad.kubectl("delete", "secret", bad.name, "-n", CONTROL)
+
+
+def test_a_repository_that_goes_away_and_comes_back(bad: Story) -> None:
+    bad.commit({"app/one.yaml": config_map("one")})
+    with HttpGitServer(bad.repository.parent) as server:
+        url = f"{server.url}/{bad.repository.name}"
+        bad.create_application(source={"repoURL": url}, syncPolicy=bad.automated(prune=True))
+        bad.wait_synced()
+        hidden = bad.repository.rename(bad.repository.with_name("hidden"))
+        app = bad.wait_condition("ComparisonError", "Failed to load target state")
+        assert sync_status(app) == "Unknown"
+        assert bad.object("configmap", "one"), "nothing is pruned for want of a repository"
+        hidden.rename(bad.repository)
+        assert not conditions(bad.wait_synced())
 
 
 @pytest.mark.parametrize(
