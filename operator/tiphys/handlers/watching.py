@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import aiohttp
 import kopf
 
+from tiphys.handlers.forgetting import NothingRemembered
 from tiphys.handlers.liveness import Liveness
 from tiphys.kube.connections import Connection
 from tiphys.resources.identity import AppKey, Manifest, ResourceKey
@@ -52,6 +53,7 @@ class Watching:
         control_namespace: where projects and settings live.
         everywhere: watch Applications in all namespaces.
         on_gap: told the plural name of a kind whose deletions may have been missed.
+        on_started: called when Kopf is up (it has taken the signals of the process then).
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class Watching:
         triggers: Triggers,
         settings: SettingsSink,
         on_gap: Callable[[str], None],
+        on_started: Callable[[], None] = lambda: None,
     ):
         self._connection = connection
         self._namespace = control_namespace
         self._everywhere = everywhere
         self._triggers = triggers
         self._settings = settings
+        self._on_started = on_started
         self.liveness = Liveness(KINDS, on_gap)
 
     async def run(self) -> None:
@@ -104,15 +108,19 @@ class Watching:
 
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
+        settings.persistence.diffbase_storage = NothingRemembered()
         settings.scanning.disabled = True
         settings.queueing.worker_limit = WORKER_LIMIT
         settings.queueing.idle_timeout = 0.5
         settings.watching.chunk_size = PAGE
         settings.watching.inactivity_timeout = SILENCE
         settings.execution.max_workers = 1
-        await kopf.operator(
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=registry, settings=settings, standalone=True, stop_flag=asyncio.Event(), **reach
         )
+        self._on_started()
+        await kopf.run_tasks(tasks, ignored=others)
         raise RuntimeError("the watch of our own kinds ended")
 
     def _register_applications(self, registry: kopf.OperatorRegistry) -> None:

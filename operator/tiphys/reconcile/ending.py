@@ -73,7 +73,7 @@ async def complete(services: Services, app: Application, state: OperationState, 
     )
     services.memory.hold_until.pop(app.key, None)
     automated = state.operation.initiated_by.automated
-    if not dry_run:
+    if not dry_run and not (automated and _is_settled(written)):
         services.ask(app.key, Level.LATEST if automated else Level.FORCE, Priority.CHANGE)
     elif written.operation is not None:
         services.queue.add(app.key, Priority.USER)
@@ -148,3 +148,9 @@ def _seconds_between(state: OperationState) -> float:
     if not state.finished_at or not state.started_at:
         return 0.0
     return (from_timestamp(state.finished_at) - from_timestamp(state.started_at)).total_seconds()
+
+
+def _is_settled(app: Application) -> bool:
+    """The comparison that ended the operation left nothing that another look could change."""
+    synced = app.status.sync.status == "Synced"
+    return synced and all(condition.type != kinds.SYNC_ERROR for condition in app.status.conditions)
