@@ -9,8 +9,8 @@ starts it anew; nothing is lost, since the state is in Kubernetes.
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ from tiphys.reconcile.stores import Store
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources import project as projects_kind
 from tiphys.resources.application import Application, decode
-from tiphys.resources.identity import GVK, AppKey, GroupKind, ResourceKey
+from tiphys.resources.errors import InvalidObject
+from tiphys.resources.identity import GVK, AppKey, GroupKind, Manifest, ResourceKey
 from tiphys.resources.project import AppProject
 from tiphys.settings.clusters import Cluster
 from tiphys.settings.model import Settings
@@ -105,12 +106,13 @@ async def run(options: RunOptions) -> None:
 
     catch_signals()
     try:
-        async with _started(options) as parts, asyncio.TaskGroup() as tasks:
+        async with (
+            AsyncExitStack() as closing,
+            _started(options, catch_signals, closing) as parts,
+            asyncio.TaskGroup() as tasks,
+        ):
             for part, coroutine in parts.items():
                 tasks.create_task(coroutine, name=part)
-            # Kopf takes the signals for itself when it starts; they are ours.
-            await asyncio.sleep(0.2)
-            catch_signals()
     except asyncio.CancelledError:
         if not stopping:
             raise
@@ -127,7 +129,9 @@ def connect(options: RunOptions) -> Connection:
 
 
 @asynccontextmanager
-async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._CoroutineLike[None]"]]:
+async def _started(
+    options: RunOptions, catch_signals: Callable[[], None], closing: AsyncExitStack
+) -> AsyncIterator[dict[str, "asyncio._CoroutineLike[None]"]]:
     """Everything built and filled; gives the parts to run, closes what must be closed."""
     connection = connect(options)
     namespace = options.namespace
@@ -136,6 +140,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
     )
     meter = RequestMeter(metrics)
     client = ClusterClient(connection, on_sample=meter, on_begin=meter.begin)
+    closing.push_async_callback(client.close)
     params, problems = Params.load(
         options.environ, await _command_parameters(client, namespace), options.flags, options.roles
     )
@@ -201,11 +206,9 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
     controller = Controller(services)
     everywhere = bool(params.application_namespaces)
     await _ensure_default_project(client, namespace)
-    async for manifest in list_manifests(client, PROJECT, namespace):
-        controller.project_seen(manifest)
-    async for manifest in list_manifests(client, APPLICATION, "" if everywhere else namespace):
-        controller.application_seen(manifest)
     reach = "" if everywhere else namespace
+    await _take_in(client, PROJECT, namespace, controller.project_seen)
+    await _take_in(client, APPLICATION, reach, controller.application_seen)
     resync = Resync(
         client,
         {
@@ -222,6 +225,7 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
         triggers=controller,
         settings=settings,
         on_gap=resync.gaps.put_nowait,
+        on_started=catch_signals,  # Kopf takes them for itself; they are ours
     )
 
     def settings_changed(change: SettingsChange) -> None:
@@ -249,9 +253,17 @@ async def _started(options: RunOptions) -> AsyncIterator[dict[str, "asyncio._Cor
             async with asyncio.timeout(STOP_SECONDS):
                 await renderer.close()
                 await git.close()
-                await client.close()
         except TimeoutError:
             log.warning("not everything could be closed within %.0f s", STOP_SECONDS)
+
+
+async def _take_in(client: ClusterClient, gvk: GVK, namespace: str, take: Callable[[Manifest], None]) -> None:
+    """Every object of one of our kinds; one that cannot be read holds up no other."""
+    async for manifest in list_manifests(client, gvk, namespace):
+        try:
+            take(manifest)
+        except InvalidObject as error:
+            log.error("%s %s is left out: %s", gvk.kind, manifest["metadata"].get("name"), error)
 
 
 def _held(store: Store[Any]) -> list[tuple[AppKey, str]]:
@@ -317,7 +329,10 @@ def _live_cache(
         custom_labels=snapshot.custom_labels,
         respect_rbac=snapshot.respect_rbac,
         update_digest=UpdateDigest(
-            snapshot.overrides, snapshot.compare_options, snapshot.ignore_resource_updates_enabled
+            snapshot.overrides,
+            snapshot.compare_options,
+            snapshot.ignore_resource_updates_enabled,
+            snapshot.params.jq_timeout,
         ),
         on_batch=events,
         on_rules=comparer.forget_answers,

@@ -15,10 +15,11 @@ from tiphys.projects.orphans import monitors_orphans
 from tiphys.reconcile.application import Look, look
 from tiphys.reconcile.clusters import ClusterPending
 from tiphys.reconcile.concern import Concern, after_own_write, concern
-from tiphys.reconcile.deletion import finalize
+from tiphys.reconcile.deletion import finalize, release_hooks
 from tiphys.reconcile.measuring import working_on
 from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.reconcile.operation import advance
+from tiphys.reconcile.pairs import Comparison
 from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.projects import finalize_project
 from tiphys.reconcile.queue import Priority
@@ -42,6 +43,7 @@ class Controller:
 
     def __init__(self, services: Services):
         self._s = services
+        self._left: dict[AppKey, Application] = {}  # gone during their syncs; hooks may be left behind
         services.settings_store.subscribe(self.settings_changed)
         services.desired.on_moved = self.revision_moved
         services.writer.on_written = self.application_written
@@ -56,6 +58,7 @@ class Controller:
             return
         if old is not None and old.metadata.uid != new.metadata.uid:
             self._s.forget(new.key)  # another one of the same name; nothing of the old one holds
+            self._look_after(old)
             old = None
         if old is None:
             # New, or seen for the first time since the start: much may have happened meanwhile.
@@ -73,11 +76,19 @@ class Controller:
 
     def application_gone(self, key: AppKey, uid: str) -> None:
         """An Application was deleted."""
-        if self._s.apps.delete(key, uid) is None:
+        gone = self._s.apps.delete(key, uid)
+        if gone is None:
             return
         self._s.forget(key)
         self._s.queue.forget(key)
+        self._look_after(gone)
         self._projects_may_go()
+
+    def _look_after(self, gone: Application) -> None:
+        """See to what a sync left behind whose Application is gone."""
+        if gone.operation is not None:
+            self._left[gone.key] = gone
+            self._s.queue.add(gone.key, Priority.CHANGE)
 
     def cluster_ready(self, keys: Iterable[AppKey]) -> None:
         """A cluster's first lists are done, or failed: those who waited for it look again."""
@@ -186,6 +197,9 @@ class Controller:
             self._s.queue.add(key, Priority.TIMER, after=RETRY_UNREACHABLE * random.uniform(0.8, 1.2))
 
     async def _process_application(self, key: AppKey) -> None:
+        if (left := self._left.get(key)) is not None:
+            await release_hooks(self._s, left)
+            self._left.pop(key, None)
         app = self._s.apps.get(key)
         if (
             app is None
@@ -200,12 +214,13 @@ class Controller:
             now = self._s.apps.get(key)
             if now is None or now.metadata.uid != app.metadata.uid:
                 self._s.forget(key)  # it went meanwhile; what we remembered last is for nobody
+                self._look_after(app)
 
     async def _bring_forward(self, app: Application) -> None:
         if app.metadata.deletion_timestamp and app.operation is None:
             await finalize(self._s, app)
             return
-        seen: Look | None = None
+        comparison: Comparison | None = None
         advanced = False
         if app.operation is not None and not _is_waiting(app):
             # A new operation goes before any refresh; it compares for itself.
@@ -219,13 +234,10 @@ class Controller:
             timeouts=self._s.options.timeouts,
         )
         if refresh is not None:
-            had_operation = app.operation is not None
             seen = await self._look(app, refresh)
-            app = seen.app
-            if had_operation:
-                seen = None  # the operation may be about other sources or revisions
+            app, comparison = seen.app, seen.comparison
         if app.operation is not None and not advanced:
-            app = await advance(self._s, app, seen.comparison if seen else None)
+            app = await advance(self._s, app, comparison)
         self._next_look(app)
 
     async def _look(self, app: Application, refresh: Refresh) -> Look:
