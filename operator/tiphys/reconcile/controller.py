@@ -26,7 +26,8 @@ from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import Level, Refresh, decide_refresh, is_skipped
 from tiphys.reconcile.retrying import COMPLETED, belongs_to
 from tiphys.reconcile.services import Services
-from tiphys.reconcile.writing import Stale, Vanished
+from tiphys.reconcile.unexpected import tell
+from tiphys.reconcile.writing import Stale, TooLarge, Vanished
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.project import AppProject
@@ -36,6 +37,9 @@ from tiphys.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 RETRY_UNREACHABLE = 10.0
+
+FORESEEN = (Stale, Vanished, ClusterPending, ApiError, ClusterUnreachable)
+"""Ends of a pass that :meth:`Controller.process` deals with."""
 
 
 class Controller:
@@ -210,11 +214,25 @@ class Controller:
         try:
             with working_on(app, labels_of(self._s, app)):
                 await self._bring_forward(app)
+        except FORESEEN:
+            raise
+        except Exception as error:
+            await self._tell(key, error)
+            raise  # the queue logs it and tries again
         finally:
             now = self._s.apps.get(key)
             if now is None or now.metadata.uid != app.metadata.uid:
                 self._s.forget(key)  # it went meanwhile; what we remembered last is for nobody
                 self._look_after(app)
+
+    async def _tell(self, key: AppKey, error: Exception) -> None:
+        """Say in the Application that work on it failed."""
+        app = self._s.apps.get(key)
+        try:
+            if app is not None:
+                await tell(self._s.writer, app, error, self._s.clock())
+        except (*FORESEEN, TooLarge) as why:
+            log.warning("the failure could not be told: %s", why)
 
     async def _bring_forward(self, app: Application) -> None:
         if app.metadata.deletion_timestamp and app.operation is None:

@@ -1,0 +1,35 @@
+"""What an application says when work on it failed in a way that nobody foresaw.
+
+Without it a fault of ours would leave the last state standing (Synced, Healthy) while nothing is
+looked at any more. The condition names the kind of the fault only: an exception's text may hold
+anything. The next look that succeeds takes it away.
+"""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.conditions import set_conditions
+from tiphys.reconcile.statuses import status_patch
+from tiphys.reconcile.writing import ApplicationWriter
+from tiphys.resources.application import Application
+from tiphys.resources.times import to_timestamp
+
+
+async def tell(writer: ApplicationWriter, app: Application, error: Exception, now: datetime) -> None:
+    """Write the condition and the sync status Unknown, if they are not there already.
+
+    Raises what :meth:`ApplicationWriter.patch` raises.
+    """
+    text = (
+        f"internal error ({type(error).__name__}): the application was not compared. It is tried again; "
+        "the log of the application controller has the details"
+    )
+    found = [(kinds.UNKNOWN_ERROR, text)]
+    conditions = set_conditions(
+        app.status.conditions or (), found, frozenset({kinds.UNKNOWN_ERROR}), to_timestamp(now)
+    )
+    status = replace(app.status, conditions=conditions, sync=replace(app.status.sync, status="Unknown"))
+    if changed := status_patch(app.status, status):
+        await writer.patch(app, {"status": changed})
