@@ -23,7 +23,7 @@ async def test_an_unforeseen_failure_is_told_once(control_plane: ControlPlane) -
     namespace = GVK("", "v1", "Namespace")
     await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     try:
-        answer = await client.create(
+        made = await client.create(
             {
                 "apiVersion": "argoproj.io/v1alpha1",
                 "kind": "Application",
@@ -32,7 +32,7 @@ async def test_an_unforeseen_failure_is_told_once(control_plane: ControlPlane) -
             }
         )
         store: Store[Application] = Store(decode)
-        _, app = store.put(answer.manifest)
+        _, app = store.put(made)
         assert app is not None
         writer = ApplicationWriter(client, store)
         await tell(writer, app, ValueError("s3cret-word"), NOW)
