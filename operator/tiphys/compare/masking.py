@@ -5,6 +5,7 @@ one. So a difference stays visible and the value, even its length, does not. The
 Secret must be masked together, or equal values would get different masks.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,10 +13,21 @@ import orjson
 
 from tiphys.compare.normalize import fold_string_data, is_core_secret
 from tiphys.compare.threeway import LAST_APPLIED, last_applied
-from tiphys.resources.identity import Manifest, annotations_of
+from tiphys.resources.identity import GroupKind, Manifest, ResourceKey, annotations_of
 
 FIRST_MASK = "++++++++"
 _STEP = "++++"
+SECRET = GroupKind("", "Secret")
+_QUOTED_VALUE = re.compile(r"got &.*?(?=\n +\.|\Z)", re.DOTALL)
+
+
+def without_values(key: ResourceKey, refusal: str) -> str:
+    """What the API server said about an object, without the values of a Secret.
+
+    A value of the wrong type (a password of digits without quotes) is quoted in the answer to a
+    server-side apply: ``.data.a: expected string, got &value.valueUnstructured{Value:1}``.
+    """
+    return _QUOTED_VALUE.sub("got another type", refusal) if key.group_kind == SECRET else refusal
 
 
 def mask_secret(

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+from tiphys.compare.masking import without_values
 from tiphys.compare.targets import Target
 from tiphys.compare.verdicts import Verdict, compare, decide, dry_run_request
 from tiphys.health.aggregate import aggregate
@@ -230,5 +231,5 @@ async def _by_dry_run(inputs: ComparisonInputs, target: Target) -> Verdict | str
     except NotFound:
         return Verdict("different", "the object is gone")
     except (ApiError, ClusterUnreachable) as error:
-        return f"error running dry run for resource {name}: {error}"
+        return f"error running dry run for resource {name}: {without_values(key, str(error))}"
     return f"error running dry run for resource {name}: {verdict.reason}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tiphys.compare.masking import without_values
 from tiphys.resources.application import ResourceResult
 from tiphys.sync.messages import images_of
 from tiphys.sync.tasks import Code, Outcome, Task, TaskKey
@@ -27,6 +28,7 @@ class Results:
     def record(self, task: Task, status: Code | None, outcome: Outcome | None, message: str = "") -> None:
         """Sets the result of a task, in the task as well as in the list."""
         task.status, task.outcome = status, outcome
+        message = without_values(task.key, message)
         task.message = message or task.message
         found = self.by_key.get(task.result_key)
         changes: dict[str, Any] = {
