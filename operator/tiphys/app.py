@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,10 @@ async def _started(
         comparer=comparer,
         writer=ApplicationWriter(client, apps),
         events=EventSender(
-            client.create, params.k8s_event_enabled, time.time_ns, lambda app: event_labels(services, app)
+            partial(_post_event, client),
+            params.k8s_event_enabled,
+            time.time_ns,
+            lambda app: event_labels(services, app),
         ),
         queue=queue,
         memory=Memory(),
@@ -358,6 +362,11 @@ async def _read_settings(client: ClusterClient, settings: SettingsStore, namespa
         async for manifest in list_manifests(client, GVK("", "v1", kind), namespace):
             if settings.is_relevant(manifest):
                 settings.put(manifest)
+
+
+async def _post_event(client: ClusterClient, namespace: str, body: bytes) -> None:
+    path = f"/api/v1/namespaces/{namespace}/events"
+    await client.raw("POST", path, body=body, resource="events")
 
 
 async def _ensure_default_project(client: ClusterClient, namespace: str) -> None:

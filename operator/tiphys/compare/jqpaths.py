@@ -52,6 +52,42 @@ def is_harmless(expression: str) -> bool:
     return iterations <= _MOST_ITERATIONS and expression.count("any") + expression.count("all") <= 1
 
 
+_PLAIN = re.compile(r"""(?:\.([A-Za-z_]\w*)|\.?\["([^"\\]*)"\]|\."([^"\\]*)")""", re.ASCII)
+
+
+def plain_path(expression: str) -> tuple[str, ...] | None:
+    """The field names of ``.a.b["c"]``, by far the most common form; ``None`` for any other."""
+    names: list[str] = []
+    at = 0
+    text = expression.strip()
+    while at < len(text):
+        match = _PLAIN.match(text, at)
+        if match is None or (not names and text[at] == "["):
+            return None
+        names.append(next(name for name in match.groups() if name is not None))
+        at = match.end()
+    return tuple(names) or None
+
+
+def _without(document: Any, names: tuple[str, ...], at: int) -> Any:
+    """``del(.a.b)``: a copy where something goes, the same value where there is nothing."""
+    if document is None:
+        return document
+    if not isinstance(document, dict):
+        kind = _KINDS.get(type(document), "number")
+        raise JqError(f'JQ patch returned error: Cannot index {kind} with "{names[at]}"')
+    name = names[at]
+    if name not in document:
+        return document
+    if at + 1 == len(names):
+        return {key: value for key, value in document.items() if key != name}
+    inner = _without(document[name], names, at + 1)
+    return document if inner is document[name] else {**document, name: inner}
+
+
+_KINDS = {str: "string", bool: "boolean", list: "array"}
+
+
 class JqPath:
     """One compiled expression.
 
@@ -64,6 +100,7 @@ class JqPath:
         self.program = f"del({expression})"
         self._compiled = jq.compile(self.program)
         self._harmless = is_harmless(expression)
+        self._plain = plain_path(expression)
         self._late = 0
 
     def delete_from(self, document: Manifest, timeout: float = DEFAULT_TIMEOUT) -> Manifest:
@@ -72,6 +109,10 @@ class JqPath:
         Raises:
             JqError: the expression fails on this document, or is late.
         """
+        if self._plain is not None:
+            # No conversion to jq's values and back: a twentieth of the cost.
+            found: Manifest = _without(document, self._plain, 0)
+            return found
         if self._harmless:
             try:
                 results = self._compiled.input_value(document).all()

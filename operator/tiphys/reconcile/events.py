@@ -6,15 +6,14 @@ holds a reconcile; what does not fit is dropped and counted in the log.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.resources.application import Application, OperationState
-from tiphys.resources.identity import Manifest
+from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.times import to_timestamp
 from tiphys.telemetry.logs import get_logger
 
@@ -99,7 +98,7 @@ class EventSender:
     """Sends Events in the background.
 
     Args:
-        create: posts one object (``ClusterClient.create``).
+        post: posts the JSON of one Event of a namespace; its answer is not read.
         wanted: whether Events of this reason are sent (``--enable-k8s-event``).
         nanoseconds: a clock for unique names.
         labels: those that the Events of an application carry (``resource.includeEventLabelKeys``).
@@ -107,16 +106,16 @@ class EventSender:
 
     def __init__(
         self,
-        create: Callable[[Manifest], Any],
+        post: Callable[[str, bytes], Awaitable[object]],
         wanted: Callable[[str], bool],
         nanoseconds: Callable[[], int],
         labels: Callable[[Application], Mapping[str, str]] = lambda app: {},
     ):
-        self._create = create
+        self._post = post
         self._wanted = wanted
         self._nanoseconds = nanoseconds
         self._labels = labels
-        self._buffer: asyncio.Queue[Manifest] = asyncio.Queue(BUFFER)
+        self._buffer: asyncio.Queue[tuple[AppKey, bytes]] = asyncio.Queue(BUFFER)
         self._last_stamp = 0
 
     def emit(self, app: Application, events: Iterable[EventMessage], now: datetime) -> None:
@@ -127,7 +126,7 @@ class EventSender:
             self._last_stamp = max(self._last_stamp + 1, self._nanoseconds())
             try:
                 manifest = event_manifest(app, event, now, self._last_stamp, self._labels(app))
-                self._buffer.put_nowait(manifest)
+                self._buffer.put_nowait((app.key, msgspec.json.encode(manifest)))
             except asyncio.QueueFull:
                 log.warning("event dropped, the buffer is full", extra={"app": str(app.key)})
 
@@ -143,10 +142,10 @@ class EventSender:
 
     async def _send(self) -> None:
         while True:
-            manifest = await self._buffer.get()
+            key, body = await self._buffer.get()
             try:
-                await self._create(manifest)
+                await self._post(key.namespace, body)
             except (ApiError, ClusterUnreachable) as error:
-                log.warning("event not sent: %s", error, extra={"app": manifest["involvedObject"]["name"]})
+                log.warning("event not sent: %s", error, extra={"app": str(key)})
             finally:
                 self._buffer.task_done()
