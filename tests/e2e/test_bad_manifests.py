@@ -245,3 +245,19 @@ def test_a_refused_object_names_the_field(story: Story, neighbour: Neighbour) ->
     story.sync()
     story.wait_operation("Succeeded")
     story.wait_synced()
+
+
+def test_a_refused_secret_names_the_field_and_hides_the_value(story: Story, neighbour: Neighbour) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "refused"}}
+    values = {"first": 4711471147, "second": ["s3cret-word\n  .inner"], "third": 4711471147}
+    story.commit({"app/secret.yaml": yaml.safe_dump({**secret, "stringData": values})})
+    story.create_application()
+    story.sync(syncOptions=["ServerSideApply=true"])
+    state = story.wait_operation("Failed")
+    message = results(state)["Secret/refused"]["message"]
+    for field in ("first", "second", "third"):
+        assert f".data.{field}: expected string, got another type" in message
+    text = str(story.get()["status"])
+    assert "4711471147" not in text
+    assert "s3cret-word" not in text
+    neighbour.still_syncs()
