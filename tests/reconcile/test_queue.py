@@ -8,13 +8,28 @@ import pytest
 from tiphys.reconcile.queue import Priority, WorkQueue
 
 
+class Ended:
+    """Wakes whoever waits for work to end."""
+
+    def __init__(self) -> None:
+        self.happened = asyncio.Event()
+
+    def added(self, depth: int) -> None: ...
+    def started(self, waited: float, depth: int) -> None: ...
+
+    def finished(self, worked: float, *, failed: bool) -> None:
+        self.happened.set()
+
+
 async def drain(queue: WorkQueue[str], process: Callable[[str], Awaitable[None]], workers: int = 1) -> None:
     """Run the queue until nothing is ready or running."""
+    ended = queue._observer = Ended()
     task = asyncio.create_task(queue.run(process, workers))
     try:
         async with asyncio.timeout(5):
             while not queue.idle:
-                await asyncio.sleep(0.001)
+                await ended.happened.wait()
+                ended.happened.clear()
     finally:
         task.cancel()
         await asyncio.wait([task])
