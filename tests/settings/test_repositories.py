@@ -123,13 +123,26 @@ def test_a_templates_type_counts_only_when_the_secret_says_none() -> None:
     assert Repositories.of([given], [template]).lookup("https://h/x", "").type == "git"
 
 
-def test_names_are_for_helm_dependencies() -> None:
-    one, two = repository("https://a", name="n"), repository("https://b", name="n", project="p")
-    repositories = Repositories.of([one, two])
-    assert repositories.by_name("n", "p") == two
-    assert repositories.by_name("n", "q") == one
-    assert repositories.by_name("x", "p") is None
-    assert repositories.in_project("p") == (two,)
+def test_repositories_of_a_charts_dependencies() -> None:  # sources.md 9.5
+    common = repository("https://a", type="helm", name="n", username="u")
+    own = repository("https://b", type="helm", name="n", username="u", project="p")
+    others = [
+        repository("https://c", type="helm", name="n", project="q"),
+        repository("https://d", type="helm"),
+        repository("https://e", name="n"),
+        repository("https://forbidden", type="helm", name="n"),
+    ]
+    repositories = Repositories.of([common, own, *others])
+    permits = "https://forbidden".__ne__
+    assert repositories.for_charts("p", permits) == (own, common)
+    assert repositories.for_charts("", permits) == (common,)
+    assert repositories.in_project("p") == (own,)
+
+
+def test_credentials_of_a_charts_dependencies() -> None:  # sources.md 9.5
+    helm, oci = repository("https://h", type="helm"), repository("oci://registry", type="oci")
+    repositories = Repositories.of([], [helm, oci, repository("https://git"), repository("x", type="helm")])
+    assert set(repositories.chart_templates("x".__ne__)) == {helm, oci}
 
 
 def test_write_credentials_are_apart() -> None:

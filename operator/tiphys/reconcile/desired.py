@@ -12,16 +12,20 @@ a new commit wakes those whose files it touches; nobody else is bothered.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from tiphys.compare.targets import PreparedTargets, prepare_targets
 from tiphys.compare.tracking import Tracking
+from tiphys.projects.permission import permits_source
 from tiphys.resources.application import Application, ApplicationSource
 from tiphys.resources.identity import AppKey
+from tiphys.resources.project import AppProject
 from tiphys.settings.model import Settings
-from tiphys.settings.repositories import Repository
+from tiphys.settings.repositories import Repositories, Repository
+from tiphys.settings.secrecy import digest_of
 from tiphys.sources.errors import AccessDenied, DiskFull, RepositoryUnreachable, SourceError
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.rendering import RefSource, Rendered, Renderer, RenderRequest
@@ -55,6 +59,7 @@ class DesiredRequest(msgspec.Struct, frozen=True):
     """Everything a desired state is made of.
 
     Attributes:
+        project: the effective one; it says which credentials a chart's dependencies may use.
         sources: the effective sources, or those an operation overrides them with.
         revisions: one per source; ``""`` means the source's target revision.
         fresh: show the commit that is current now, even where it changes nothing.
@@ -69,6 +74,7 @@ class DesiredRequest(msgspec.Struct, frozen=True):
     settings: Settings
     tracking: Tracking
     facts: ClusterFacts
+    project: AppProject
     fresh: bool = False
     max_age: float | None = None
     no_cache: bool = False
@@ -90,6 +96,16 @@ class _Memo(msgspec.Struct):
     desired: Desired
 
 
+class _ChartAccess(msgspec.Struct, frozen=True):
+    """What charts' dependencies may use in a project, and what that follows from."""
+
+    settings: Repositories
+    source_repos: tuple[str, ...]
+    repositories: tuple[Repository, ...]
+    templates: tuple[Repository, ...]
+    digest: str
+
+
 class _Group:
     """Applications that follow one revision of one repository."""
 
@@ -105,6 +121,7 @@ class DesiredStates:
         self._git = git
         self._renderer = renderer
         self._memos: dict[AppKey, _Memo] = {}
+        self._access: dict[str, _ChartAccess] = {}
         self._groups: dict[tuple[str, ...], _Group] = {}
         self._memberships: dict[AppKey, set[tuple[str, ...]]] = {}
         self.on_moved: Callable[[AppKey], None] = lambda key: None
@@ -302,6 +319,7 @@ class DesiredStates:
         refs: dict[str, RefSource],
     ) -> RenderRequest:
         app = request.app
+        access = self._chart_access(request)
         return RenderRequest(
             repository=repository,
             source=source,
@@ -314,8 +332,30 @@ class DesiredStates:
             api_versions=request.facts.api_versions,
             settings=request.settings.rendering,
             refs=refs,
+            repositories=access.repositories,
+            templates=access.templates,
+            permits_source=partial(permits_source, request.project),
+            access_digest=access.digest,
             no_cache=request.no_cache,
         )
+
+    def _chart_access(self, request: DesiredRequest) -> _ChartAccess:
+        """Worked out once for each project, as long as neither it nor the repositories change."""
+        project, settings = request.project, request.settings.repositories
+        known = self._access.get(project.name)
+        if known is None or known.settings is not settings or known.source_repos != project.spec.source_repos:
+            permits = partial(permits_source, project)
+            repositories = settings.for_charts(project.name, permits)
+            templates = settings.chart_templates(permits)
+            digest = digest_of(
+                (
+                    *project.spec.source_repos,
+                    *(each.credential_digest for each in (*repositories, *templates)),
+                )
+            )
+            known = _ChartAccess(settings, project.spec.source_repos, repositories, templates, digest)
+            self._access[project.name] = known
+        return known
 
 
 def stored_revisions(app: Application) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ async def load_desired(
         ),
         fresh=max_age is not None,
         max_age=max_age,
+        project=situation.project,
         no_cache=no_cache,
     )
     try:

@@ -7,7 +7,7 @@ URL prefix, else nothing (sources.md 18.3). ``sources`` hands the credentials to
 registries; nothing here prints one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -191,14 +191,24 @@ class Repositories(msgspec.Struct, frozen=True):
         """Repositories whose Secret says ``project: <project>``."""
         return tuple(repository for repository in self.read if project and repository.project == project)
 
-    def by_name(self, name: str, project: str) -> Repository | None:
-        """The repository a Helm dependency names with ``@name`` or ``alias:name``."""
-        named = [repository for repository in self.read if name and repository.name == name]
-        for wanted in (project, ""):
-            for repository in named:
-                if repository.project == wanted:
-                    return _with_template(repository, self.read_templates)
-        return None
+    def for_charts(self, project: str, permits: Callable[[str], bool]) -> tuple[Repository, ...]:
+        """What a chart's dependencies may use: Helm repositories with a name, those of the project
+        before common ones, if their URL is permitted (sources.md 9.5)."""
+        return tuple(
+            _with_template(repository, self.read_templates)
+            for wanted in dict.fromkeys((project, ""))
+            for repository in self.read
+            if repository.type == "helm" and repository.name and repository.project == wanted
+            if permits(repository.url)
+        )
+
+    def chart_templates(self, permits: Callable[[str], bool]) -> tuple[Repository, ...]:
+        """Credentials that a chart's dependencies may use by the beginning of their URL."""
+        return tuple(
+            template
+            for template in self.read_templates
+            if template.type in ("helm", "oci") and template.url and permits(template.url)
+        )
 
     def secret_values(self) -> frozenset[str]:
         """Every credential, for the filter that keeps them out of logs."""

@@ -273,6 +273,7 @@ class Renderer:
             request.kube_version,
             request.api_versions,
             request.settings,
+            request.access_digest,
             tuple((name, self._digest(ref.repository)) for name, ref in refs.items()),
         )
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from tests.sources.render.support import Bench, config_map
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, RevisionNotFound, SourceError
+from tiphys.sources.render.helm_dependencies import find_repository
 from tiphys.sources.rendering import RenderRequest
 
 pytestmark = pytest.mark.usefixtures("binaries")
@@ -156,6 +157,37 @@ async def test_dependencies_from_a_repository_by_name(bench: Bench, server: Char
     )
     found = await bench.names({"path": "chart"}, repositories=(server.repository(),))
     assert sorted(found) == ["app", "own"]
+
+
+CONFIGURED = (
+    Repository(url="https://charts/x", type="helm", name="charts", username="exact"),
+    Repository(url="registry/team/app", type="helm", name="r", username="around", enable_oci=True),
+)
+TEMPLATES = (
+    Repository(url="https://charts", type="helm", username="template"),
+    Repository(url="registry/open", type="helm", username="bare"),
+    Repository(url="oci://other", type="oci", username="oci"),
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "user"),
+    [
+        ("https://charts/x", "exact"),
+        ("@charts", "exact"),
+        ("alias:charts", "exact"),
+        ("https://charts/y", "template"),
+        ("https://Charts/y", None),
+        ("oci://registry/team", "around"),
+        ("oci://registry/open/x", "bare"),
+        ("oci://other/x", "oci"),
+        ("https://elsewhere", None),
+        ("@unknown", None),
+    ],
+)
+def test_credentials_of_a_dependency(url: str, user: str | None) -> None:  # 9.5
+    found = find_repository(url, CONFIGURED, TEMPLATES)
+    assert (found and found.username) == user
 
 
 async def test_refused_dependencies(bench: Bench) -> None:  # 9.5

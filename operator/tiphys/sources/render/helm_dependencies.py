@@ -35,7 +35,7 @@ async def build_dependencies(
     """Fills ``charts/`` of the chart. Raises SourceError."""
     plain_http = insecure = False
     for wanted in dict.fromkeys(each.repository for each in dependencies):
-        known = find_repository(wanted, repositories)
+        known = find_repository(wanted, repositories, request.templates)
         plain_http = plain_http or (known is not None and known.insecure_oci_force_http)
         insecure = insecure or (known is not None and known.insecure)
         if wanted.startswith(("@", "alias:")):
@@ -70,13 +70,19 @@ async def build_dependencies(
     )
 
 
-def find_repository(url: str, repositories: Sequence[Repository]) -> Repository | None:
-    """Configured repository of equal URL or name (no normalisation)."""
+def find_repository(
+    url: str, repositories: Sequence[Repository], templates: Sequence[Repository] = ()
+) -> Repository | None:
+    """Configured repository of equal URL or name (no normalisation), else the URL with the
+    credentials of a template that it begins with, else an OCI repository around or below it."""
     name = url.removeprefix("@").removeprefix("alias:")
     bare = url.removeprefix("oci://")
     for each in repositories:
         if each.url.removeprefix("oci://") == bare or (each.name and each.name == name):
             return each
+    for each in templates:
+        if (url if each.type == "oci" else bare).startswith(each.url):
+            return Repository(url=url, type="helm").inheriting(each)
     for each in repositories:
         if url.startswith("oci://") and each.enable_oci and each.url:
             other = each.url.removeprefix("oci://")

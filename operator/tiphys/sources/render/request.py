@@ -30,8 +30,10 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``revision`` is resolved (commit SHA, chart version); ``app_name`` is the instance name
     (``name`` or ``namespace_name``); ``refs`` maps ref names (without ``$``) to sources;
-    ``repositories`` are the Helm repositories whose credentials chart dependencies may use, the
-    project already applied; ``permits_source`` says whether the project allows a URL.
+    ``repositories`` are the Helm repositories whose credentials chart dependencies may use, and
+    ``templates`` the credentials they may use by the beginning of their URL, the project already
+    applied; ``permits_source`` says whether the project allows a URL. ``access_digest`` changes when
+    one of these three does.
     """
 
     repository: Repository
@@ -46,7 +48,9 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     settings: RenderSettings = RenderSettings()
     refs: Mapping[str, RefSource] = {}
     repositories: tuple[Repository, ...] = ()
+    templates: tuple[Repository, ...] = ()
     permits_source: Callable[[str], bool] | None = None
+    access_digest: str = ""
     no_cache: bool = False
 
 
