@@ -58,6 +58,8 @@ def test_an_application_recreated_during_its_sync_starts_from_nothing(story: Sto
     story.sync()
     wait_running(story)
     story.kubectl("delete", APPLICATIONS, story.name, "-n", "argocd")
+    hook = story.wait_object("job", "first", lambda found: not (found or {})["metadata"].get("finalizers"))
+    assert hook is not None, "it stays, but nothing holds it any more"
     story.git("rm", "-q", "app/hook.yaml")
     revision = story.commit({})
     story.create_application()

@@ -33,11 +33,13 @@ from tiphys.reconcile.situation import Situation, SpecProblems, find_project
 from tiphys.reconcile.statuses import status_patch
 from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time, client_for
 from tiphys.resources.application import Application
-from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, key_of
+from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, annotations_of, key_of
 from tiphys.resources.times import from_timestamp
 from tiphys.settings.clusters import DestinationError
 from tiphys.sync import deletion as engine
 from tiphys.sync.deletion import CascadeRules, Progress
+from tiphys.sync.objects import remove_hook_finalizer
+from tiphys.sync.ownership import HOOK_STAMP
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -188,6 +190,31 @@ async def _live_objects(handle: ClusterHandle, situation: Situation) -> list[Man
         if manifest is not None:
             objects.append(manifest)
     return objects
+
+
+async def release_hooks(services: Services, app: Application) -> None:
+    """Take our finalizer off the hooks of an Application that went during its sync.
+
+    No operation will ever do it any more; they could not be deleted then, nor their namespace.
+
+    Raises:
+        ClusterPending: the live state is still being read.
+    """
+    try:
+        cluster = services.settings.clusters.resolve(app.spec.destination)
+        handle = services.pool.get(cluster, app.key)
+    except (DestinationError, ClusterNotReady) as error:
+        log.warning("hooks may be left behind: %s", error, extra={"app": str(app.key)})
+        return
+    instance = app.key.instance(services.settings.control_namespace)
+    for key, record in handle.cache.managed(instance).items():
+        manifest = None
+        if record.is_hook:
+            manifest = await handle.cache.manifest(key, GVK(key.group, record.version, key.kind))
+        stamp = annotations_of(manifest).get(HOOK_STAMP, "") if manifest is not None else ""
+        if manifest is not None and stamp.startswith(f"{app.metadata.uid}/"):
+            await remove_hook_finalizer(handle.client, manifest)
+            log.info("hook left behind is released: %s", key, extra={"app": str(app.key)})
 
 
 async def _release(services: Services, app: Application, names: set[str]) -> Application:
