@@ -11,7 +11,7 @@ from tiphys.compare.tracking import Tracking
 from tiphys.health.assessing import assess
 from tiphys.health.model import Health
 from tiphys.kube.client import ClusterClient
-from tiphys.kube.errors import KubeError
+from tiphys.kube.errors import ApiError, KubeError
 from tiphys.projects.impersonation import ImpersonationError
 from tiphys.projects.permission import permits_live
 from tiphys.reconcile import conditions as kinds
@@ -213,8 +213,12 @@ async def release_hooks(services: Services, app: Application) -> None:
             manifest = await handle.cache.manifest(key, GVK(key.group, record.version, key.kind))
         stamp = annotations_of(manifest).get(HOOK_STAMP, "") if manifest is not None else ""
         if manifest is not None and stamp.startswith(f"{app.metadata.uid}/"):
-            await remove_hook_finalizer(handle.client, manifest)
-            log.info("hook left behind is released: %s", key, extra={"app": str(app.key)})
+            try:
+                await remove_hook_finalizer(handle.client, manifest)
+            except ApiError as error:
+                log.warning("hook %s stays held: %s", key, error, extra={"app": str(app.key)})
+            else:
+                log.info("hook left behind is released: %s", key, extra={"app": str(app.key)})
 
 
 async def _release(services: Services, app: Application, names: set[str]) -> Application:
