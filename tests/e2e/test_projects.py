@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from tests.controlplane.installation import Operator
 from tests.e2e.story import CONTROL_NAMESPACE, Story, config_map, health_status, results, sync_status
 
 ANYTHING: dict[str, Any] = {
@@ -88,3 +90,48 @@ def test_a_deny_window_holds_the_sync_back(story: Story) -> None:
     )
     project(story, syncWindows=[])
     story.wait_operation("Succeeded")
+
+
+def orphans(operator: Operator, story: Story) -> str:
+    """The gauge of the story's Application; empty where there is none."""
+    series = "argocd_app_orphaned_resources_count"
+    for line in operator.metrics().splitlines():
+        if line.startswith(f"{series}{{") and f'name="{story.name}"' in line:
+            return line.rpartition(" ")[2]
+    return ""
+
+
+def test_orphans_are_counted_and_told_of(story: Story, operator: Operator) -> None:
+    """health-and-resources.md 9.3: with what they own; in the metrics also where nobody is warned."""
+    story.commit({"app/one.yaml": config_map("one")})
+    ignore = [{"kind": "ConfigMap", "name": "x*"}]
+    name = project(story, orphanedResources={"warn": True, "ignore": ignore})
+    story.create_application(project=name, syncPolicy=story.automated())
+    story.wait_synced()
+    assert orphans(operator, story) == "0.0"
+    assert not story.get()["status"].get("conditions")
+    kubectl = story.kubectl
+    for stray in ("stray", "x-ignored"):
+        kubectl("create", "configmap", stray, "-n", story.namespace)
+    story.wait_condition("OrphanedResourceWarning", "Application has 1 orphaned resources")
+    owner = kubectl.json("get", "configmap", "stray", "-n", story.namespace)["metadata"]
+    owned = {"apiVersion": "v1", "kind": "ConfigMap", "name": "stray", "uid": owner["uid"]}
+    story.kubectl(
+        "create", "-n", story.namespace, "-f", "-", stdin=config_map("owned", ownerReferences=[owned])
+    )
+    # a child tells nobody of itself; the next look sees it
+    story.refresh()
+    story.wait_condition("OrphanedResourceWarning", "Application has 2 orphaned resources")
+    assert orphans(operator, story) == "2.0"
+    project(story, orphanedResources={"warn": False, "ignore": ignore})
+    story.wait("not warned", lambda app: not app["status"].get("conditions"))
+    assert orphans(operator, story) == "2.0"
+    kubectl("delete", "configmap", "stray", "owned", "-n", story.namespace)
+    deadline = time.monotonic() + 20
+    while orphans(operator, story) != "0.0":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    project(story)  # nobody looks for orphans any more
+    while orphans(operator, story):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -29,7 +29,7 @@ from tiphys.live.outage import Outage
 from tiphys.live.reading import Reading, Tracking
 from tiphys.live.records import Change, LiveObject, is_stale
 from tiphys.live.scope import OutOfScope, Scope
-from tiphys.live.tree import ResourceNode, Summary, resource_tree, summarize
+from tiphys.live.tree import ResourceNode, Summary, resource_tree, summarize, walk
 from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, gvk_of, key_of
 from tiphys.telemetry.logs import get_logger
 
@@ -240,6 +240,13 @@ class ClusterCache:
         """Objects directly owned by ``key``."""
         parent = self._store.get(key)
         return [] if parent is None else self._store.children(parent)
+
+    def families(
+        self, roots: Iterable[ResourceKey], permitted: Callable[[LiveObject], bool]
+    ) -> list[LiveObject]:
+        """Records of the roots that exist and of all their descendants, each once; what is not
+        permitted is left out with all below it."""
+        return walk(self._store, roots, permitted)
 
     def tree(
         self,

@@ -1,13 +1,16 @@
 """A comparison and the tree of live objects, written into a status (applications.md 4).
 
-Statuses go in and come out; nothing is asked for and nothing is written.
+Statuses go in and come out; nothing is asked for and nothing is written. Only the number of orphans
+stands in no status: it is left in memory, for the metrics.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
+from tiphys.live.records import LiveObject
 from tiphys.projects.orphans import is_orphan, monitors_orphans, orphan_message, warns_of_orphans
+from tiphys.projects.permission import permits_live
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.conditions import set_conditions
@@ -61,9 +64,13 @@ def with_tree(
 ) -> ApplicationStatus:
     """``status`` with what the tree of live objects says; needs neither targets nor verdicts."""
     tree = handle.cache.summary(situation.instance)
-    orphans = count_orphans(services, situation, handle)
-    warn = orphans > 0 and warns_of_orphans(situation.project)
-    warning = [(kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans))] if warn else []
+    warning = []
+    if monitors_orphans(situation.project):
+        orphans = services.memory.orphans[situation.app.key] = count_orphans(services, situation, handle)
+        if orphans and warns_of_orphans(situation.project):
+            warning.append((kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans)))
+    else:
+        services.memory.orphans.pop(situation.app.key, None)
     evaluated = frozenset({kinds.ORPHANED_RESOURCE_WARNING})
     status = conditions_into(status, warning, evaluated, services)
     summary = summary_of(situation.app, tree.images, tree.external_urls, tree.is_app_of_apps)
@@ -71,24 +78,25 @@ def with_tree(
 
 
 def count_orphans(services: Services, situation: Situation, handle: ClusterHandle) -> int:
-    """Top-level live objects of the destination namespace that no application manages."""
-    namespace = situation.app.spec.destination.namespace
-    if not monitors_orphans(situation.project) or not namespace:
-        return 0
-    count = 0
-    for record in handle.cache.in_namespace(namespace):
-        if not record.is_root or record.app_instance == situation.instance:
-            continue
-        owner = record.app_instance and services.apps.get(
-            AppKey.from_instance(record.app_instance, situation.settings.control_namespace)
-        )
-        count += is_orphan(
-            situation.project,
-            record.key,
-            cluster=situation.cluster,
-            tracked_by_existing_app=bool(owner),
-        )
-    return count
+    """Live objects of the destination namespace (none given: of all) that no application manages,
+    with what they own (health-and-resources.md 9.3)."""
+
+    def is_ours(record: LiveObject) -> bool:
+        instance = record.app_instance
+        key = AppKey.from_instance(instance, situation.settings.control_namespace) if instance else None
+        return key is not None and services.apps.get(key) is not None
+
+    project, cluster = situation.project, situation.cluster
+    roots = [
+        record.key
+        for record in handle.cache.in_namespace(situation.app.spec.destination.namespace)
+        if record.app_instance != situation.instance
+        and is_orphan(project, record.key, cluster=cluster, tracked_by_existing_app=is_ours(record))
+    ]
+    found = handle.cache.families(
+        roots, lambda record: permits_live(project, record.key, cluster=cluster) and not is_ours(record)
+    )
+    return len(found)
 
 
 def conditions_into(

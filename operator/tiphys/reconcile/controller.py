@@ -297,8 +297,8 @@ class Controller:
         if not watching:
             return
         for app in self._s.apps:
-            destination = app.spec.destination
-            if destination.namespace == change.key.namespace and (app.spec.project or "default") in watching:
+            place = app.spec.destination.namespace  # none: they look everywhere
+            if place in ("", change.key.namespace) and (app.spec.project or "default") in watching:
                 self._s.ask(app.key, Level.TREE, Priority.CHANGE)
 
 

@@ -38,6 +38,7 @@ def app_samples(services: Services) -> Iterator[AppSample]:
             operation=operation,
             labels=app.metadata.labels,
             conditions=Counter(condition.type for condition in app.status.conditions),
+            orphaned_resources=services.memory.orphans.get(app.key),
         )
 
 

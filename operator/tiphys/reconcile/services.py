@@ -36,6 +36,7 @@ class Memory:
         self.first_error: dict[AppKey, datetime] = {}
         self.rules: dict[AppKey, tuple[Any, Rules]] = {}  # compiled comparison rules and their inputs
         self.hold_until: dict[AppKey, datetime] = {}  # an operation between two waves
+        self.orphans: dict[AppKey, int] = {}  # as last counted; none where the project does not look
 
     def request(self, key: AppKey, level: Level) -> None:
         """Ask for a look of at least this level."""
@@ -67,6 +68,7 @@ class Memory:
             self.first_error,
             self.rules,
             self.hold_until,
+            self.orphans,
         ):
             known.pop(key, None)
 
