@@ -63,10 +63,13 @@ class Server:
             body=None if body is None else json.dumps(body),
             headers={"Content-Type": content_type, "Accept": "application/json"},
         )
-        decoded = json.loads(answer.data)
         if answer.status >= 300:
-            raise Refused(answer.status, decoded.get("message", ""))
-        return decoded
+            try:
+                message = json.loads(answer.data).get("message", "")
+            except ValueError:  # a kind whose definition is new: "404 page not found", no Status
+                message = answer.data.decode(errors="replace").strip()
+            raise Refused(answer.status, message)
+        return json.loads(answer.data)
 
     @staticmethod
     def path(manifest: Manifest, *, named: bool = True) -> str:

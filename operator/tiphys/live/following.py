@@ -230,6 +230,8 @@ class Follower:
         # With a list in hand and a version to go on from, one refused watch is no trouble yet.
         if not self.version or self._refusals >= PATIENCE:
             self.problem = error.message
+            if isinstance(error, Forbidden):
+                self.problem += f"; {_cure(self.namespace)}"
         self._move(state, settled=True)
 
     def _well(self) -> None:
@@ -268,6 +270,16 @@ class Follower:
         self.state = state
         self.settled = self.settled or settled
         self._on_state(self)
+
+
+def _cure(namespace: str) -> str:
+    """What to do about a kind that may not be listed."""
+    grant = (
+        f"grant get, list and watch by a RoleBinding in namespace {namespace}"
+        if namespace
+        else "grant get, list and watch by a ClusterRoleBinding, restrict the cluster's Secret to namespaces"
+    )
+    return f"{grant}, or leave the kind out (resource.exclusions, resource.respectRBAC in argocd-cm)"
 
 
 def _is_too_new(error: ApiError) -> bool:

@@ -24,6 +24,7 @@ from tiphys.reconcile.pairs import (
     health_items,
     kind_problems,
     managed_namespace,
+    outside,
     pair_of,
     shared,
     statuses,
@@ -75,7 +76,7 @@ class Comparer:
 
         managed = dict(inputs.cache.managed(inputs.instance))
         problems = kind_problems(inputs.cache, targets, managed)
-        for problem in problems:
+        for problem in (*outside(inputs.cache, targets), *problems):
             found.append((kinds.COMPARISON_ERROR, f"Failed to load live state: {problem}"))
             failed = True
         found.extend(shared(inputs, targets))

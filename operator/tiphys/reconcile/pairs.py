@@ -103,6 +103,13 @@ def kind_problems(
     return [f"{kind}: {why}" for kind, why in sorted(cache.problems.items()) if kind in used]
 
 
+def outside(cache: ClusterCache, targets: Sequence[Target]) -> list[str]:
+    """Why targets lie outside of the namespaces that their cluster's Secret names (the first of them,
+    and how many more)."""
+    found = [why for target in targets if (why := cache.check_scope(target.key, bool(target.key.namespace)))]
+    return [found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")] if found else []
+
+
 def shared(inputs: ComparisonInputs, targets: Sequence[Target]) -> list[tuple[str, str]]:
     """Targets that another application's tracking claims."""
     found: list[tuple[str, str]] = []
