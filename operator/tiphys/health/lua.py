@@ -87,8 +87,10 @@ class _State:
         self._compile, self._run = prepare(patterns, _STEP, SECONDS)
         self.runtime.execute("python = nil; io = nil; os = nil; package = nil; require = nil")
 
-    def run(self, script: str, *, open_libs: bool, obj: Manifest, budget: int) -> tuple[str, str]:
-        """Kind (``ok``, ``type``, ``error``) and text of a run."""
+    def run(
+        self, script: str, *, open_libs: bool, obj: Manifest, params: Mapping[str, str], budget: int
+    ) -> tuple[str, str]:
+        """Kind (``ok``, ``nil``, ``type``, ``error``) and text of a run."""
         chunk = self._scripts.get(script)
         if chunk is None:
             compiled = self._compile(script)
@@ -98,7 +100,8 @@ class _State:
                 self._scripts.clear()
             self._scripts[script] = chunk = compiled
         table = self.runtime.table_from
-        kind, text = self._run(chunk, open_libs, table(without_nulls(obj), recursive=True), table({}), budget)
+        value = table(without_nulls(obj), recursive=True)
+        kind, text = self._run(chunk, open_libs, value, table(dict(params)), budget)
         if self.runtime.get_memory_used() > _COLLECT_ABOVE:
             self.runtime.gccollect()
         return str(kind), str(text)
@@ -133,8 +136,20 @@ class LuaHost:
         self._memory = memory
         self._states: dict[bool, _State] = {}
 
-    def evaluate(self, script: str, obj: Manifest, *, open_libs: bool = False) -> Any:
+    def evaluate(
+        self,
+        script: str,
+        obj: Manifest,
+        *,
+        open_libs: bool = False,
+        params: Mapping[str, str] | None = None,
+        nothing: bool = True,
+    ) -> Any:
         """The decoded table a script returns (``[]`` for nothing or an empty one).
+
+        Args:
+            params: what the script sees as ``actionParams``.
+            nothing: whether it may return nothing.
 
         Raises:
             ScriptError: it does not compile, failed, took too long or too much memory, or
@@ -144,7 +159,7 @@ class LuaHost:
             if open_libs not in self._states:
                 self._states[open_libs] = _State(self._memory)
             kind, text = self._states[open_libs].run(
-                script, open_libs=open_libs, obj=obj, budget=self._instructions
+                script, open_libs=open_libs, obj=obj, params=params or {}, budget=self._instructions
             )
         except lua51.LuaMemoryError:
             self._states.pop(open_libs, None)
@@ -152,6 +167,8 @@ class LuaHost:
         except (lua51.LuaError, UnicodeError) as error:
             self._states.pop(open_libs, None)
             raise ScriptError(str(error).partition("\nstack traceback:")[0]) from None
+        if kind == "nil" and not nothing:
+            raise ScriptError("expect table output from Lua script, not nil")
         if kind == "type":
             raise ScriptError(f"expect table output from Lua script, not {text}")
         if kind == "error":

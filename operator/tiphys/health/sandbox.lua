@@ -267,7 +267,7 @@ local function compile(text)
     return loadstring(text, "=<string>")
 end
 
--- Runs a compiled script; returns "ok", JSON or "type", typename of its last value, or "error", text.
+-- Runs a compiled script; returns "ok", JSON or "nil", "[]" for nothing or "type", typename of its last value, or "error", text.
 local function run(chunk, open, obj, params, budget)
     remaining, started, nested = budget, os_clock(), 0
     setfenv(chunk, environment(open, obj, params))
@@ -280,7 +280,7 @@ local function run(chunk, open, obj, params, budget)
         end
         local value = last(chunk())
         if value == nil then
-            kind, answer = "ok", "[]"
+            kind, answer = "nil", "[]"
         elseif type(value) ~= "table" then
             kind, answer = "type", type(value)
         else

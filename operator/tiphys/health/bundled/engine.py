@@ -27,7 +27,7 @@ Conditions are Python expressions over ``obj``, ``meta``, ``spec``, ``status``, 
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.health.bundled.vocabulary import WORDS, NotText, Unreadable, fail, matcher
@@ -84,7 +84,7 @@ class _Expression(ast.NodeTransformer):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in _ABOUT_CONDITIONS:
             return self._about_conditions(name, node)
-        if name not in WORDS:
+        if name not in self._code.space:
             raise RuleError(f"unknown word {ast.unparse(node.func)}")
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
@@ -104,7 +104,7 @@ class _Expression(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Store):
             self._code.names.add(node.id)
             return node
-        if node.id in self._code.names or node.id in WORDS:
+        if node.id in self._code.names or node.id in self._code.space:
             return node
         if self._in_walk and node.id == "c":
             return node
@@ -287,9 +287,9 @@ class _Code:
             parts.append(f"written({_or_default(read, default) if bar else read}, {field!r})")
         return False, " + ".join(parts)
 
-    def function(self, name: str) -> Callable[[Manifest], Any]:
+    def function(self, name: str, arguments: Sequence[str] = ()) -> Callable[..., Any]:
         roots = [f" {root} = {_ROOTS[root]}" for root in sorted(self.roots) if root != "obj"]
-        source = "\n".join(["def check(obj):", *roots, *self.lines])
+        source = "\n".join([f"def check({', '.join(['obj', *arguments])}):", *roots, *self.lines])
         exec(compile(source, f"<health {name}>", "exec"), self.space)
         return self.space["check"]  # type: ignore[no-any-return]
 
@@ -364,15 +364,19 @@ def compile_rules(name: str, rules: Sequence[str], *, traced: bool = False) -> C
     return code.function(name)
 
 
-def compile_expression(text: str) -> Callable[[Manifest], Any]:
-    """One expression of the language as a function of the object.
+def compile_expression(
+    text: str, *, names: Sequence[str] = (), words: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
+    """One expression of the language as a function of the object and of values for ``names``.
 
     Raises:
         RuleError: it is not an expression.
     """
     code = _Code(traced=False)
+    code.names.update(names)
+    code.space.update(words or {})
     code.lines.append(f" return {code.expression(text)}")
-    return code.function(text)
+    return code.function(text, names)
 
 
 def compile_check(name: str, rules: Sequence[str]) -> Check:

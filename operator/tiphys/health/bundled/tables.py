@@ -118,9 +118,7 @@ def _expanded(where: str, lines: list[str], templates: Mapping[str, str]) -> Ite
         if name not in templates:
             raise RuleError(f"{where}: no template {name!r}")
         arguments = [argument.strip() for argument in rest.split(" | ")]
-        filled = re.sub(
-            r"\$(\d)",
-            lambda found: arguments[int(found[1]) - 1],
-            templates[name],
-        )
+        filled = templates[name]
+        for number, argument in enumerate(arguments, 1):
+            filled = filled.replace(f"${number}", argument)
         yield from _expanded(where, lines_of(filled), templates)
