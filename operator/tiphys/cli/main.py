@@ -3,21 +3,34 @@
 import asyncio
 import os
 import tempfile
+from importlib import import_module
 from importlib.metadata import version as package_version
 from pathlib import Path
 
 import click
 
-from tiphys import app
-from tiphys.kube.errors import ConnectionSettingsError, KubeError
-from tiphys.settings.params import flag_names
-from tiphys.telemetry.logs import LogOptionError, configure
-
 ROLES = ("controller",)
 DEFAULT_NAMESPACE = "argocd"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS = {name: f"tiphys.cli.{name}:{name}" for name in ("action", "actions", "health")}
+"""Commands with files of their own, imported when they are called: ``run`` needs much that they do not."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *COMMANDS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_version("tiphys"), message="%(prog)s %(version)s")
 def main() -> None:
     """Tiphys, a GitOps operator for Kubernetes."""
@@ -29,6 +42,8 @@ def parse_parameters(arguments: tuple[str, ...], roles: tuple[str, ...]) -> dict
     Raises:
         click.UsageError: an argument that no role has.
     """
+    from tiphys.settings.params import flag_names
+
     known = flag_names(roles)
     found: dict[str, str] = {}
     rest = list(arguments)
@@ -81,6 +96,10 @@ def run(
     Takes every flag of the reference's components for the roles that run, for example
     --status-processors 20 or --metrics-port 8082.
     """
+    from tiphys import app
+    from tiphys.kube.errors import ConnectionSettingsError, KubeError
+    from tiphys.telemetry.logs import LogOptionError, configure
+
     roles = roles or ROLES
     given = parse_parameters(tuple(context.args), roles)
     environ = dict(os.environ)

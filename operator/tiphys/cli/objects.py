@@ -1,0 +1,134 @@
+"""What the commands about objects share: reading objects and settings, writing JSON lines.
+
+Objects come as YAML or JSON, many in a file, Lists taken apart, and are handed on as soon as they
+are complete, so that a pipe (``kubectl get -w -o json``) is answered while it runs. A document
+that cannot be read is told on stderr and costs the exit status, not the objects around it.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from tiphys.resources.identity import Manifest, key_of
+from tiphys.settings.customizations import read_overrides
+from tiphys.settings.model import ResourceOverride
+from tiphys.settings.problems import Problems
+from tiphys.sources.yamlgo import YamlError, iterate_documents
+
+FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))
+SETTINGS = click.option(
+    "--settings",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="An argocd-cm (a ConfigMap) whose resource.customizations are to be tried.",
+)
+
+
+class Output:
+    """JSON lines on stdout, complaints on stderr; ``failed`` after the first complaint."""
+
+    def __init__(self) -> None:
+        self.failed = False
+        self._stream = sys.stdout.buffer
+
+    def line(self, value: Mapping[str, Any]) -> None:
+        self._stream.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def complain(self, text: str) -> None:
+        self.failed = True
+        click.echo(text, err=True)
+
+
+def names_of(manifest: Manifest) -> dict[str, str]:
+    """The four names that lines begin with."""
+    key = key_of(manifest)
+    return {"group": key.group, "kind": key.kind, "namespace": key.namespace, "name": key.name}
+
+
+def read_settings(path: Path | None) -> Mapping[str, ResourceOverride]:
+    """The customisations of an ``argocd-cm``.
+
+    Raises:
+        click.ClickException: it cannot be read; the text names the keys.
+    """
+    if path is None:
+        return {}
+    try:
+        found = list(iterate_documents(path.read_bytes(), str(path)))
+    except YamlError as error:
+        raise click.ClickException(f"{path}: {error}") from None
+    if len(found) != 1 or found[0].get("kind") != "ConfigMap":
+        raise click.ClickException(f"{path}: expected one ConfigMap")
+    problems = Problems()
+    overrides = read_overrides(found[0].get("data") or {}, {}, problems)
+    if problems.found:
+        lines = [f"{key}: {why}" for key, why in problems.found.items()]
+        raise click.ClickException("\n".join([f"{path} cannot be used:", *lines]))
+    return overrides
+
+
+def read_objects(files: Iterable[str], output: Output) -> Iterator[Manifest]:
+    """Every object of the files in order; ``-`` is stdin. Output is flushed between documents."""
+    for file in files:
+        with click.open_file(file, "rb") as stream:
+            for number, chunk in enumerate(_chunks(stream), 1):
+                try:
+                    for manifest in _documents(chunk, file):
+                        yield from _taken_apart(manifest)
+                except YamlError as error:
+                    output.complain(f"{file}: part {number}: {error}")
+                output.flush()
+
+
+def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Parts of a stream that are complete: JSON objects that end a line, or YAML between ``---``."""
+    held: list[bytes] = []
+    is_json = False
+    for line in lines:
+        if line.startswith(b"---"):
+            if held:
+                yield b"".join(held)
+            held, is_json = [line], False
+            continue
+        if not held or (len(held) == 1 and held[0].startswith(b"---")):
+            is_json = is_json or line.startswith(b"{")
+        if not held and not line.strip():
+            continue
+        held.append(line)
+        if is_json and line.rstrip().endswith(b"}") and (line.startswith((b"}", b"{"))):
+            yield b"".join(held)
+            held, is_json = [], False
+    if held:
+        yield b"".join(held)
+
+
+def _documents(chunk: bytes, where: str) -> Iterator[Manifest]:
+    """Objects of a part; plain JSON takes the fast way, everything else is read as Go reads it."""
+    if chunk.startswith(b"{"):
+        try:
+            value = orjson.loads(chunk)
+        except orjson.JSONDecodeError:
+            value = None
+        if isinstance(value, dict) and isinstance(value.get("kind"), str) and value["kind"]:
+            yield value
+            return
+    yield from iterate_documents(chunk, where)
+
+
+def _taken_apart(manifest: Manifest) -> Iterator[Manifest]:
+    kind, items = manifest["kind"], manifest.get("items")
+    if not kind.endswith("List") or not isinstance(items, list):
+        yield manifest
+        return
+    for item in items:
+        if not isinstance(item, dict):
+            continue
+        if not item.get("kind") and kind != "List":
+            item = {"apiVersion": manifest.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
+        yield item
