@@ -1,7 +1,7 @@
 """The cluster of the demo: a local control plane, or one that a person names and agrees to.
 
-A given cluster must not have our kinds or our namespace yet, since the end of the demo removes what
-its beginning made, and an Argo CD that works there would fight with it.
+A given cluster must not have our kinds or namespaces yet, since the end of the demo removes what its
+beginning made, and an Argo CD that works there would fight with it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from demo.repository import destinations
 from tests.controlplane import ControlPlane
 from tests.controlplane.installation import INSTALL, KINDS, NAMESPACE, install
 from tests.controlplane.kubectl import Kubectl, KubectlFailed
@@ -63,7 +64,7 @@ def given_cluster(
     finally:
         with reporter.step(f"removing the installation from {server}"):
             kubectl("delete", "--ignore-not-found", "-n", NAMESPACE, "-k", str(INSTALL), check=False)
-            kubectl("delete", "--ignore-not-found", "namespace", NAMESPACE, check=False)
+            kubectl("delete", "--ignore-not-found", "namespace", *_namespaces(), check=False)
 
 
 def remove_applications(kubectl: Kubectl, root: str, reporter: Reporter) -> None:
@@ -73,8 +74,12 @@ def remove_applications(kubectl: Kubectl, root: str, reporter: Reporter) -> None
         kubectl("delete", "applications", "--all", "-n", NAMESPACE, "--timeout=90s", check=False)
 
 
+def _namespaces() -> list[str]:
+    return [NAMESPACE, *destinations()]
+
+
 def _taken(kubectl: Kubectl) -> list[str]:
-    taken = ["namespace argocd"] if kubectl.exists("namespace", NAMESPACE) else []
+    taken = [f"namespace {name}" for name in _namespaces() if kubectl.exists("namespace", name)]
     kinds = kubectl("get", "-k", str(KINDS), "--ignore-not-found", "-o", "name").split()
     return taken + kinds
 

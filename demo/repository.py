@@ -9,8 +9,16 @@ import os
 import subprocess
 from pathlib import Path
 
+import yaml
+
 FILES = Path(__file__).with_name("repository")
 PLACE = "@REPOSITORY@"
+
+
+def destinations() -> list[str]:
+    """The namespaces that the demo's applications make and deploy to."""
+    applications = (yaml.safe_load(path.read_text()) for path in sorted((FILES / "apps").glob("*.yaml")))
+    return [each["spec"]["destination"]["namespace"] for each in applications]
 
 
 class Repository:

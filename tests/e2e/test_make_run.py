@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +80,53 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "nothing is left running" in output
+
+
+def test_ctrl_c_at_the_live_table_ends_everything_at_once(folder: Path) -> None:
+    """On a terminal of its own, since there Ctrl-C goes to everything in the foreground."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(ROOT)
+        os.environ |= {"TMPDIR": str(folder), "COLUMNS": "140", "LINES": "40"}
+        os.execv(sys.executable, [sys.executable, "-m", "demo"])
+    output = b""
+    pressed = 0.0
+    while chunk := _read(terminal):
+        output += chunk
+        if not pressed and b"Ctrl-C ends" in output:
+            os.write(terminal, b"\x03\x03")  # and a second one, of somebody impatient
+            pressed = time.monotonic()
+    _, status = os.waitpid(child, 0)
+    assert pressed, output.decode(errors="replace")
+    assert time.monotonic() - pressed < 12
+    assert b"nothing is left running" in output, output[-2000:].decode(errors="replace")
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other side is closed
+        return b""
+
+
+def test_a_given_cluster_is_used_after_a_yes_and_left_as_it_was(
+    folder: Path, binaries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with ControlPlane.start(tmp_path_factory.mktemp("given"), binaries) as plane:
+
+        def there() -> list[str]:
+            return plane.kubectl(
+                "get", "namespaces,crds,clusterroles,clusterrolebindings", "-o", "name"
+            ).split()
+
+        before = there()
+        process = start(folder, f"--kubeconfig={plane.kubeconfig}", ONCE="1", YES="1")
+        output, _ = process.communicate(timeout=280)
+        assert process.returncode == 0, output
+        assert f"applying crds/ and manifests/ to {plane.server}" in output
+        assert [name for name in EXPECTED if name not in output] == []
+        assert sorted(there()) == sorted(before)
 
 
 def test_a_cluster_in_the_environment_is_not_touched_and_a_given_one_needs_a_yes(
