@@ -142,9 +142,17 @@ def test_parameters_are_read_again_live() -> None:
     watched = Watched(reload_params=reload)
     watched.store.put(config_map_of("argocd-cmd-params-cm", {"controller.status.processors": "33"}))
     assert watched.store.snapshot.params.status_processors == 33
-    watched.store.put(config_map_of("argocd-cmd-params-cm", {"controller.status.processors": "many"}))
-    assert watched.store.snapshot.params.status_processors == 20
-    assert "argocd-cmd-params-cm controller.status.processors" in watched.store.problems
+    assert watched.changes[-1].areas == {"parameters"}
+    # a value that cannot be read keeps its last good meaning; the other keys count
+    changed = {"controller.status.processors": "many", "controller.sync.timeout.seconds": "90"}
+    watched.store.put(config_map_of("argocd-cmd-params-cm", changed))
+    params = watched.store.snapshot.params
+    assert (params.status_processors, params.sync_timeout) == (33, 90.0)
+    assert set(watched.store.problems) == {"argocd-cmd-params-cm controller.status.processors"}
+    watched.store.put(config_map_of("argocd-cmd-params-cm", {"controller.sync.timeout.seconds": "80"}))
+    params = watched.store.snapshot.params
+    assert (params.status_processors, params.sync_timeout) == (20, 80.0)
+    assert not watched.store.problems
 
 
 def test_no_secret_is_ever_shown() -> None:

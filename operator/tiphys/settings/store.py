@@ -69,6 +69,7 @@ AREAS: Mapping[str, str] = {
     "impersonation_enabled": "projects",
     "impersonation_enforced": "projects",
     "rendering": "rendering",
+    "params": "parameters",
 }
 """Field of ``Settings`` → the area in which its change matters; all others are ``other``."""
 
@@ -91,8 +92,8 @@ class SettingsStore:
     Args:
         control_namespace: objects of other namespaces are ignored.
         params: the parameters the process started with.
-        reload_params: how to read parameters again; without it a change of
-            ``argocd-cmd-params-cm`` waits for the next start, as in the reference.
+        reload_params: how to read parameters again, with the problems of their ConfigMap; without it
+            a change of ``argocd-cmd-params-cm`` waits for the next start, as in the reference.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class SettingsStore:
         self._subscribers: list[Callable[[SettingsChange], None]] = []
         self._config_maps: dict[str, dict[str, str]] = {}
         self._secrets: dict[str, _Secret] = {}
-        self._unlabelled_main = False
+        self._good_params: Mapping[str, str] = {}
         self._object_problems: dict[str, dict[str, str]] = {}
         self._told: dict[str, str] = {}
         blank = Settings(control_namespace=control_namespace, params=params)
@@ -229,6 +230,12 @@ class SettingsStore:
             return
         params, problems = self._reload_params(data)
         self._object_problems[PARAMS] = {problem.place: problem.why for problem in problems}
+        if bad := {problem.place.removeprefix(f"{PARAMS} ") for problem in problems}:
+            # What cannot be read keeps its last good meaning, the other keys count.
+            good = {key: text for key, text in self._good_params.items() if key in bad}
+            data = {key: text for key, text in data.items() if key not in bad} | good
+            params, _ = self._reload_params(data)
+        self._good_params = data
         self._read_main(params)
 
     # Secrets
