@@ -1,13 +1,13 @@
 # One image for all roles: Python, git, OpenSSH's client, helm and kustomize; nothing runs as root.
 #   docker build -t tiphys:0.1.0 .
-# The versions of helm and kustomize are those of tests/controlplane/versions.py (a test compares).
+# helm and kustomize are built as for the tests: tests/controlplane/versions.py (a test compares).
 ARG PYTHON=3.11
 
 FROM golang:1.26 AS tools
 ARG HELM=4.2.4
 ARG KUSTOMIZE=5.8.1
 ENV CGO_ENABLED=0
-RUN go install -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=v${HELM}" helm.sh/helm/v4/cmd/helm@v${HELM}
+RUN go install -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=v${HELM} -X helm.sh/helm/v4/pkg/chart/common.k8sVersionMajor=1 -X helm.sh/helm/v4/pkg/chart/common.k8sVersionMinor=36" helm.sh/helm/v4/cmd/helm@v${HELM}
 RUN go install -ldflags "-s -w -X sigs.k8s.io/kustomize/api/provenance.version=v${KUSTOMIZE}" sigs.k8s.io/kustomize/kustomize/v5@v${KUSTOMIZE}
 
 FROM python:${PYTHON}-slim AS package

@@ -246,7 +246,7 @@ def _build_all(
             output = scratch / "-".join(each.name for each in part)
             output.mkdir()
             command: list[str | Path] = [go, *_build_command(part, output)]
-            command += ["-v", "-ldflags", _linker_flags(part)]
+            command += ["-v", "-ldflags", linker_flags(part)]
             command += _packages(part)
             cwd = MODULES / folder if folder else scratch
             part_environment = environment | {"GOBIN": str(output)}
@@ -283,7 +283,8 @@ def _packages(part: Sequence[Program]) -> list[str]:
     return [f"{each.package}@v{each.version}" for each in part]
 
 
-def _linker_flags(part: Sequence[Program]) -> str:
+def linker_flags(part: Sequence[Program]) -> str:
+    """What ``-ldflags`` gets: small programs that name their versions."""
     stamps = sorted({stamp for each in part for stamp in each.stamps})
     return " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in stamps)])
 

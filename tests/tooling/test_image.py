@@ -1,8 +1,13 @@
-"""The Dockerfile, as far as it goes without a container engine: its steps for the package are run,
-its versions are compared, and what it copies exists."""
+"""The Dockerfile, as far as it goes without a container engine.
+
+The steps of the package are run; helm and kustomize are compared with how the programs of all other
+tests are built; the system's packages are resolved and fetched as for an empty system and, where we
+may, unpacked, tried, and the user made.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.controlplane.building import linker_flags
 from tests.controlplane.installation import ROOT
-from tests.controlplane.versions import HELM, KUSTOMIZE
+from tests.controlplane.versions import HELM, KUSTOMIZE, PROGRAMS
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
@@ -27,6 +33,60 @@ def stage(name: str) -> list[str]:
 def test_the_versions_are_those_of_the_tests() -> None:
     assert f"ARG HELM={HELM}\n" in DOCKERFILE
     assert f"ARG KUSTOMIZE={KUSTOMIZE}\n" in DOCKERFILE
+
+
+@pytest.mark.parametrize("name", ["helm", "kustomize"])
+def test_programs_are_built_as_those_of_the_tests(name: str) -> None:
+    (program,) = (each for each in PROGRAMS if each.name == name)
+    steps = [line.replace("${HELM}", HELM).replace("${KUSTOMIZE}", KUSTOMIZE) for line in stage("tools")]
+    flags = linker_flags([program])
+    assert f'RUN go install -ldflags "{flags}" {program.package}@v{program.version}' in steps
+    assert "ENV CGO_ENABLED=0" in steps
+    binary = program.package.rpartition("/")[2]
+    copied = next(line for line in stage("") if line.startswith("COPY --from=tools"))
+    assert f"/go/bin/{name if binary == 'v5' else binary}" in copied
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+def test_what_the_system_needs_can_be_had_and_runs(tmp_path: Path) -> None:
+    (step,) = (line for line in stage("") if line.startswith("RUN apt-get"))
+    update, install, _ = step.removeprefix("RUN ").split(" && ")
+    if shutil.which("apt-get") is None:
+        return  # another system than the image's
+    state, cache, root = tmp_path / "state", tmp_path / "cache", tmp_path / "root"
+    for folder in (state / "lists" / "partial", cache / "archives" / "partial", root):
+        folder.mkdir(parents=True)
+    # An empty system: nothing of this machine's packages counts, nothing of it is changed.
+    places = {"Dir::State": state, "Dir::State::status": os.devnull, "Dir::Cache": cache}
+    options = [f"-o{name}={value}" for name, value in places.items()]
+    options += ["-oDebug::NoLocking=1", "-oAPT::Sandbox::User=", "-oAcquire::Languages=none", "-qq"]
+    run("apt-get", *options, *update.split()[1:])
+    run("apt-get", *options, "--download-only", *install.split()[1:])
+    archives = sorted((cache / "archives").glob("*.deb"))
+    wanted = [word for word in install.split()[2:] if not word.startswith("-")]
+    assert {name for name in wanted if any(path.name.startswith(f"{name}_") for path in archives)} == set(
+        wanted
+    )
+    if os.geteuid() != 0:
+        return  # only root may change the root
+    for archive in archives:
+        run("dpkg-deb", "--extract", str(archive), str(root))
+    (root / "dev").mkdir(exist_ok=True)
+    (root / "dev" / "null").touch()  # git wants one; an engine would mount it
+    for command in (["git", "--version"], ["git", "lfs", "version"], ["ssh", "-V"], ["gpg", "--version"]):
+        run("chroot", str(root), *command)
+    for name in ("passwd", "group", "shadow", "gshadow"):
+        (root / "etc" / name).touch()
+    (add,) = (line for line in stage("") if line.startswith("RUN useradd"))
+    run("useradd", "--prefix", str(root), *add.split()[2:])
+    assert "argocd:x:999:999:" in (root / "etc" / "passwd").read_text()
+    assert (root / "home" / "argocd").is_dir()
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
 def test_it_ends_as_another_user_than_root() -> None:
