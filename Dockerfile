@@ -24,7 +24,7 @@ RUN /opt/tiphys/bin/python -m pip install --no-cache-dir --no-deps --no-index /t
 
 FROM python:${PYTHON}-slim
 RUN apt-get update && apt-get install -y --no-install-recommends git git-lfs openssh-client gnupg && rm -rf /var/lib/apt/lists/*
-RUN useradd --uid 999 --user-group --create-home --home-dir /home/argocd argocd
+RUN groupadd --gid 999 argocd && useradd --uid 999 --gid 999 --create-home --home-dir /home/argocd argocd
 COPY --from=tools /go/bin/helm /go/bin/kustomize /usr/local/bin/
 COPY --from=package /opt/tiphys /opt/tiphys
 ENV PATH=/opt/tiphys/bin:$PATH PYTHONUNBUFFERED=1
