@@ -16,10 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.controlplane import ControlPlane
 from tests.controlplane.building import ensure_binaries
 from tests.controlplane.reporting import Reporter
+
+# How fast examples are made says more about the machine than about the code.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 BINARIES = pytest.StashKey[Path]()
 

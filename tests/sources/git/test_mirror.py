@@ -304,7 +304,8 @@ async def test_restart_throws_checkouts_away(repo: GitRepo, tmp_path: Path, make
     ]
 
 
-async def test_branch_that_becomes_a_folder_of_branches(repo: GitRepo, store: GitStore) -> None:
+async def test_branch_that_becomes_a_folder_of_branches(repo: GitRepo, make_store: MakeStore) -> None:
+    store = make_store(fresh_share_seconds=0.0)
     repo.commit({"a": "1"})
     repo.git("branch", "x")
     repository = Repository(url=repo.url)

@@ -53,7 +53,7 @@ async def test_no_cache_renders_again(bench: Bench) -> None:
 async def test_going_back_is_free(bench: Bench) -> None:
     first = bench.commit({"app/cm.yaml": config_map("x")})
     await bench.rendered({"path": "app"})
-    bench.commit({"app/cm.yaml": config_map("y")})
+    bench.commit({"app/cm.yaml": config_map("z")})
     await bench.rendered({"path": "app"})
     bench.sha = first
     assert await bench.names({"path": "app"}) == ["x"]
