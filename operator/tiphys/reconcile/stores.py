@@ -7,7 +7,7 @@ listing; nothing is decided here.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.meta import ObjectMeta
@@ -30,6 +30,8 @@ class Stored(NamedTuple, Generic[T]):
     new: T | None
 
 
+Keep = Callable[[T | None, T, Manifest, Any], Any]
+
 REMEMBERED_DELETIONS = 1000
 
 
@@ -38,10 +40,14 @@ class Store(Generic[T]):
 
     Args:
         decode: makes the typed object out of a manifest.
+        keep: what else to keep of a manifest, None for nothing; gets what was held before, what is
+            held now, the manifest, and what was kept before.
     """
 
-    def __init__(self, decode: Callable[[Manifest], T]):
+    def __init__(self, decode: Callable[[Manifest], T], keep: Keep[T] | None = None):
         self._decode = decode
+        self._keep = keep
+        self._kept: dict[AppKey, Any] = {}
         self._objects: dict[AppKey, T] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()  # uids, so that a late answer revives none
 
@@ -67,7 +73,16 @@ class Store(Generic[T]):
         if metadata.get("uid") in self._deleted or (old is not None and not is_newer(metadata, old.metadata)):
             return Stored(old, None)
         new = self._objects[key] = self._decode(manifest)
+        if self._keep is not None:
+            same = old if old is not None and old.metadata.uid == new.metadata.uid else None
+            kept = self._keep(same, new, manifest, self._kept.pop(key, None))
+            if kept is not None:
+                self._kept[key] = kept
         return Stored(old, new)
+
+    def kept(self, key: AppKey) -> Any:
+        """What else is kept of an object."""
+        return self._kept.get(key)
 
     def delete(self, key: AppKey, uid: str = "") -> T | None:
         """Forget an object, if it is (when ``uid`` is given) still that one."""
@@ -77,6 +92,7 @@ class Store(Generic[T]):
         self._deleted[held.metadata.uid] = None
         if len(self._deleted) > REMEMBERED_DELETIONS:
             self._deleted.popitem(last=False)
+        self._kept.pop(key, None)
         return self._objects.pop(key)
 
 

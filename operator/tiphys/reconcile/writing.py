@@ -1,9 +1,9 @@
 """Writing to our own Applications: one merge patch a reconcile, and its answer taken in at once.
 
-A patch holds only what differs, so fields that we do not know and edits that others make meanwhile
-survive. It names the uid, so it never reaches another Application of the same name. ``guard`` adds
-the resourceVersion that the decision was based on; the API server then refuses the patch
-(:class:`Stale`) if anything was written in between.
+A patch holds only what differs, so edits that others make meanwhile survive, and so do fields that
+we do not know (in lists with the help of ``unknown``). It names the uid, so it never reaches another
+Application of the same name. ``guard`` adds the resourceVersion that the decision was based on; the
+API server then refuses the patch (:class:`Stale`) if anything was written in between.
 
 The answer may hold edits of others whose watch events, being older than the answer, tell nobody
 anything any more: ``on_written`` is where they are noticed.
@@ -15,6 +15,7 @@ from typing import Any
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, Conflict, Invalid, NotFound
 from tiphys.reconcile.stores import Store
+from tiphys.reconcile.unknown import with_unknown
 from tiphys.resources.application import Application
 from tiphys.resources.identity import GVK
 
@@ -62,10 +63,9 @@ class ApplicationWriter:
         if guard:
             metadata["resourceVersion"] = app.metadata.resource_version
         key = app.key
+        whole = with_unknown(app, {**body, "metadata": metadata}, self._store.kept(key))
         try:
-            answer = await self.client.patch(
-                APPLICATION, key.namespace, key.name, {**body, "metadata": metadata}, MERGE_PATCH
-            )
+            answer = await self.client.patch(APPLICATION, key.namespace, key.name, whole, MERGE_PATCH)
         except NotFound as error:
             self._store.delete(key, app.metadata.uid)
             raise Vanished(str(key)) from error
