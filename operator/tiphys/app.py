@@ -39,6 +39,7 @@ from tiphys.reconcile.picture import app_samples, cluster_samples, event_labels
 from tiphys.reconcile.queue import WorkQueue
 from tiphys.reconcile.services import Memory, Services
 from tiphys.reconcile.stores import Store
+from tiphys.reconcile.unknown import unknown_of
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources import project as projects_kind
 from tiphys.resources.application import Application, decode
@@ -47,8 +48,8 @@ from tiphys.resources.identity import GVK, AppKey, GroupKind, Manifest, Resource
 from tiphys.resources.project import AppProject
 from tiphys.settings.clusters import Cluster
 from tiphys.settings.model import Settings
-from tiphys.settings.params import Params
-from tiphys.settings.store import SettingsChange, SettingsStore
+from tiphys.settings.params import ParamProblem, Params
+from tiphys.settings.store import PARAMS, SettingsChange, SettingsStore
 from tiphys.sources.git.access import Trust
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.options import git_options, render_options
@@ -146,18 +147,19 @@ async def _started(
         options.environ, await _command_parameters(client, namespace), options.flags, options.roles
     )
     for problem in problems:
-        log.warning("parameter ignored: %s", problem)
-    configure(level=params.controller_log_level, style=params.controller_log_format, redact=options.redact)
-    metrics.show(
-        app_labels=params.metrics_application_labels,
-        app_conditions=params.metrics_application_conditions,
-        cluster_labels=params.metrics_cluster_labels,
-    )
-    settings = SettingsStore(namespace, params)
+        if not problem.place.startswith(PARAMS):  # the store tells of those
+            log.warning("parameter ignored: %s", problem)
+    _show(params, metrics, options.redact)
+
+    def reload_params(data: Mapping[str, str]) -> tuple[Params, list[ParamProblem]]:
+        now, problems = Params.load(options.environ, data, options.flags, options.roles)
+        return now, [problem for problem in problems if problem.place.startswith(PARAMS)]
+
+    settings = SettingsStore(namespace, params, reload_params=reload_params)
     _keep_secrets_out_of_logs(settings, options.redact)
     await _read_settings(client, settings, namespace)
 
-    apps: Store[Application] = Store(decode)
+    apps: Store[Application] = Store(decode, unknown_of)
     projects: Store[AppProject] = Store(projects_kind.decode)
     git = GitStore(
         options.cache / "git", git_options(params, revision_cache_seconds=_revision_cache(settings))
@@ -191,7 +193,7 @@ async def _started(
         writer=ApplicationWriter(client, apps),
         events=EventSender(
             partial(_post_event, client),
-            params.k8s_event_enabled,
+            lambda reason: settings.snapshot.params.k8s_event_enabled(reason),
             time.time_ns,
             lambda app: event_labels(services, app),
         ),
@@ -202,7 +204,8 @@ async def _started(
         engine=lambda cluster: SyncEngine(
             cluster,
             EngineOptions(
-                wave_delay=params.sync_wave_delay, parallelism=max(1, params.kubectl_parallelism_limit)
+                wave_delay=settings.snapshot.params.sync_wave_delay,
+                parallelism=max(1, settings.snapshot.params.kubectl_parallelism_limit),
             ),
         ),
         clock=lambda: datetime.now(UTC),
@@ -235,6 +238,10 @@ async def _started(
     def settings_changed(change: SettingsChange) -> None:
         git.set_trust(_trust(settings))
         git.set_revision_cache(_revision_cache(settings))
+        if "parameters" in change.areas:
+            _show(change.new.params, metrics, options.redact)
+            if change.new.params.application_namespaces and not everywhere:
+                log.warning("other namespaces (application.namespaces) are watched after a restart")
 
     settings.subscribe(settings_changed)
     log.info("ready: %d applications, %d projects", len(apps), len(projects))
@@ -285,6 +292,16 @@ def _held_settings(kind: str, settings: SettingsStore) -> Held:
         namespace,
         lambda: [(AppKey(namespace, name), "") for name in settings.names(kind)],
         gone,
+    )
+
+
+def _show(params: Params, metrics: ControllerMetrics, redact: Redactor) -> None:
+    """What parameters say about logs and metrics."""
+    configure(level=params.controller_log_level, style=params.controller_log_format, redact=redact)
+    metrics.show(
+        app_labels=params.metrics_application_labels,
+        app_conditions=params.metrics_application_conditions,
+        cluster_labels=params.metrics_cluster_labels,
     )
 
 
@@ -349,7 +366,7 @@ def _trust(settings: SettingsStore) -> Trust:
 
 
 async def _command_parameters(client: ClusterClient, namespace: str) -> Mapping[str, str]:
-    """``argocd-cmd-params-cm``, read at start-up only (as in the reference)."""
+    """The data of ``argocd-cmd-params-cm``, which says how the rest is built."""
     try:
         manifest = await client.get(GVK("", "v1", "ConfigMap"), namespace, "argocd-cmd-params-cm")
     except NotFound:

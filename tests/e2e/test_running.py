@@ -234,6 +234,31 @@ def test_flags_beat_variables_beat_keys(story: Story, running: Callable[..., Ope
         assert f"application={story.name}" in text
 
 
+def test_parameters_change_while_it_runs(story: Story, running: Callable[..., Operator]) -> None:
+    """docs/operating.md: at once, but variables and flags still win."""
+    operator = running("--metrics-application-conditions=SyncError", ARGOCD_ENABLE_K8S_EVENT="all")
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(metadata={"labels": {"team": "blue"}}, syncPolicy=story.automated())
+    story.wait_synced()
+    assert not samples(operator, "argocd_app_labels")
+    chosen = {
+        "controller.log.level": "debug",
+        "controller.metrics.application.labels": "team",
+        "controller.self.heal.timeout.seconds": "soon",
+        "application.namespaces": "elsewhere",
+    }
+    with params(story, chosen):
+        operator.program.wait_until(lambda: bool(samples(operator, "argocd_app_labels")), seconds=20)
+        assert samples(operator, "argocd_app_labels")[0][0]["label_team"] == "blue"
+        story.refresh()
+        told = lines(operator)
+        assert "debug" in {line["level"] for line in told}
+        warnings = [line["msg"] for line in told if line["level"] == "warning"]
+        assert any(f"{PARAMS} controller.self.heal.timeout.seconds" in each for each in warnings), warnings
+        assert any("after a restart" in each for each in warnings), warnings
+    operator.program.wait_until(lambda: not samples(operator, "argocd_app_labels"), seconds=20)
+
+
 def test_events_can_be_switched_off(story: Story, running: Callable[..., Operator]) -> None:
     running(ARGOCD_ENABLE_K8S_EVENT="OperationCompleted")
     story.commit({"app/one.yaml": config_map("one")})
