@@ -63,8 +63,10 @@ def given_cluster(
         yield kubectl
     finally:
         with reporter.step(f"removing the installation from {server}"):
-            kubectl("delete", "--ignore-not-found", "-n", NAMESPACE, "-k", str(INSTALL), check=False)
-            kubectl("delete", "--ignore-not-found", "namespace", *_namespaces(), check=False)
+            left = _delete(kubectl, "-n", NAMESPACE, "-k", str(INSTALL))
+            left += _delete(kubectl, "namespace", *_namespaces())
+        for why in left:
+            reporter.say(f"left on {server}: {why}")
 
 
 def remove_applications(kubectl: Kubectl, root: str, reporter: Reporter) -> None:
@@ -72,6 +74,15 @@ def remove_applications(kubectl: Kubectl, root: str, reporter: Reporter) -> None
     with reporter.step("deleting the demo applications with all they deployed"):
         kubectl("delete", "application", root, "-n", NAMESPACE, "--timeout=90s", check=False)
         kubectl("delete", "applications", "--all", "-n", NAMESPACE, "--timeout=90s", check=False)
+
+
+def _delete(kubectl: Kubectl, *what: str) -> list[str]:
+    """Delete and wait a minute; what is still there then, as kubectl says it."""
+    try:
+        kubectl("delete", "--ignore-not-found", "--timeout=60s", *what)
+    except KubectlFailed as failure:
+        return [failure.message]
+    return []
 
 
 def _namespaces() -> list[str]:
