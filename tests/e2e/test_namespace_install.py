@@ -17,7 +17,7 @@ import pytest
 from tests.controlplane import ControlPlane
 from tests.controlplane.installation import SERVICE_ACCOUNT, Operator
 from tests.e2e.installed import install_elsewhere, secret, uninstall_elsewhere
-from tests.e2e.story import IN_CLUSTER, Story, conditions, config_map, results, sync_status
+from tests.e2e.story import APPLICATIONS, IN_CLUSTER, Story, conditions, config_map, results, sync_status
 from tests.e2e.test_clusters import bearer, deployer, other_url
 
 SETTINGS = {"timeout.reconciliation": "2s", "timeout.reconciliation.jitter": "0s"}
@@ -101,7 +101,7 @@ def test_a_cluster_with_credentials_of_its_own(
     story.commit({"app/two.yaml": None})
     story.wait_object("configmap", "two", lambda found: not found)
     # and the end of it
-    story.kubectl("delete", "applications.argoproj.io", story.name, "-n", story.control, "--timeout=30s")
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", story.control, "--timeout=30s")
     assert story.object("configmap", "one") is None
 
 
@@ -111,11 +111,16 @@ def test_its_own_cluster_restricted_to_a_namespace_it_is_bound_to(
     """The bound role holds what such installations use: the built-in ``edit`` is not enough to list
     every kind, which harms only who uses the kind."""
     kubectl, (namespace, _) = story.kubectl, home
-    data = {"name": "in-cluster", "server": IN_CLUSTER, "namespaces": story.namespace}
+    # never bound to the second one: that harms nobody who does not use it
+    namespaces = f"{story.namespace},kube-node-lease"
+    data = {"name": "in-cluster", "server": IN_CLUSTER, "namespaces": namespaces}
     data["config"] = json.dumps({"tlsClientConfig": {"insecure": False}})
     cleanup.enter_context(secret(kubectl, "own", "cluster", data, namespace=namespace))
     story.commit({"app/one.yaml": config_map("one")})
-    story.create_application(syncPolicy=story.automated(prune=True, selfHeal=True))
+    story.create_application(
+        syncPolicy=story.automated(prune=True, selfHeal=True),
+        metadata={"finalizers": ["resources-finalizer.argocd.argoproj.io"]},
+    )
     # nothing is permitted yet: which right is missing, for whom, and the cure
     app = story.wait_condition("ComparisonError", "is forbidden")
     (told,) = [each["message"] for each in conditions(app) if each["type"] == "ComparisonError"]
@@ -131,6 +136,8 @@ def test_its_own_cluster_restricted_to_a_namespace_it_is_bound_to(
     story.wait_synced()
     kubectl("delete", "configmap", "one", "-n", story.namespace)
     story.wait_object("configmap", "one", bool)
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", story.control, "--timeout=30s")
+    assert story.object("configmap", "one") is None
     # a kind that the bound role does not hold
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -139,8 +146,13 @@ def test_its_own_cluster_restricted_to_a_namespace_it_is_bound_to(
         "rules": [],
     }
     story.commit({"app/role.yaml": json.dumps(role)})
+    story.create_application(syncPolicy=story.automated())
     app = story.wait_condition("ComparisonError", "rbac.authorization.k8s.io/Role")
     assert f"a RoleBinding in namespace {story.namespace}" in json.dumps(conditions(app))
+    other = f"{story.name}-unbound"
+    story.commit({"unbound/one.yaml": config_map("one", namespace="kube-node-lease")})
+    story.create_application(other, source={"path": "unbound"})
+    story.wait_condition("ComparisonError", "a RoleBinding in namespace kube-node-lease", name=other)
     # other namespaces and cluster-wide objects are none of its business
     other = f"{story.name}-outside"
     story.commit({"outside/one.yaml": config_map("one", namespace="default")})

@@ -194,6 +194,11 @@ class ClusterCache:
             follower.resource.group_kind: follower.problem for follower in self._followers if follower.problem
         }
 
+    def problem_of(self, key: ResourceKey) -> str:
+        """Why objects of this kind in this namespace cannot be read now, ``""`` if they can."""
+        follower = self._followers.of(key)
+        return "" if follower is None else follower.problem
+
     @property
     def state(self) -> CacheState:
         """Version, counts, last sync."""

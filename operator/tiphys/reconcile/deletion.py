@@ -33,7 +33,7 @@ from tiphys.reconcile.situation import Situation, SpecProblems, find_project
 from tiphys.reconcile.statuses import status_patch
 from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time, client_for
 from tiphys.resources.application import Application
-from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, annotations_of, key_of
+from tiphys.resources.identity import GVK, Manifest, ResourceKey, annotations_of, key_of
 from tiphys.resources.times import from_timestamp
 from tiphys.settings.clusters import DestinationError
 from tiphys.sync import deletion as engine
@@ -176,8 +176,9 @@ def cascade_rules(situation: Situation) -> CascadeRules:
 
 def _unseen(handle: ClusterHandle, app: Application) -> str:
     """Kinds of the Application's objects that cannot be listed now: what is not seen is not gone."""
-    used = {GroupKind(r.group, r.kind) for r in app.status.resources or ()}
-    return "; ".join(f"{kind}: {why}" for kind, why in sorted(handle.cache.problems.items()) if kind in used)
+    keys = [ResourceKey(r.group, r.kind, r.namespace, r.name) for r in app.status.resources or ()]
+    found = {f"{key.group_kind}: {why}" for key in keys if (why := handle.cache.problem_of(key))}
+    return "; ".join(sorted(found))
 
 
 async def _live_objects(handle: ClusterHandle, situation: Situation) -> list[Manifest]:

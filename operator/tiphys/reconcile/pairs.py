@@ -96,11 +96,12 @@ class ComparisonInputs(msgspec.Struct, frozen=True):
 def kind_problems(
     cache: ClusterCache, targets: Sequence[Target], managed: Mapping[ResourceKey, LiveObject]
 ) -> list[str]:
-    """Kinds that this application uses and whose live objects cannot be read."""
+    """Kinds that this application uses and whose live objects cannot be read where it uses them."""
     if not cache.problems:
         return []
-    used = {target.key.group_kind for target in targets} | {key.group_kind for key in managed}
-    return [f"{kind}: {why}" for kind, why in sorted(cache.problems.items()) if kind in used]
+    used = {(key.group_kind, key.namespace): key for key in (*(each.key for each in targets), *managed)}
+    found = {(key.group_kind, why) for key in used.values() if (why := cache.problem_of(key))}
+    return [f"{kind}: {why}" for kind, why in sorted(found)]
 
 
 def outside(cache: ClusterCache, targets: Sequence[Target]) -> list[str]:
