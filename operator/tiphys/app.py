@@ -14,22 +14,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from tiphys.compare.tracking import Tracking
-from tiphys.handlers.resync import Held, Resync, list_manifests
+from tiphys.handlers.resync import Held, Resync
+from tiphys.handlers.starting import (
+    command_parameters,
+    ensure_default_project,
+    held_keys,
+    held_settings,
+    read_settings,
+    take_in,
+)
 from tiphys.handlers.watching import Watching
-from tiphys.health.assessing import assess
 from tiphys.kube.client import ClusterClient
-from tiphys.kube.connections import SERVICE_ACCOUNT, Connection, from_cluster, from_kubeconfig, in_cluster
-from tiphys.kube.errors import AlreadyExists, ConnectionSettingsError, Forbidden, NotFound
-from tiphys.kube.limits import Limits
-from tiphys.live.cluster import ClusterCache
-from tiphys.live.updates import UpdateDigest
+from tiphys.kube.connections import SERVICE_ACCOUNT, Connection, from_kubeconfig, in_cluster
+from tiphys.kube.errors import ConnectionSettingsError
 from tiphys.reconcile.clusters import ClusterPool
 from tiphys.reconcile.comparison import Comparer
+from tiphys.reconcile.connecting import Connecting
 from tiphys.reconcile.controller import Controller
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
@@ -43,10 +46,8 @@ from tiphys.reconcile.unknown import unknown_of
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources import project as projects_kind
 from tiphys.resources.application import Application, decode
-from tiphys.resources.errors import InvalidObject
-from tiphys.resources.identity import GVK, AppKey, GroupKind, Manifest, ResourceKey
+from tiphys.resources.identity import GVK, AppKey
 from tiphys.resources.project import AppProject
-from tiphys.settings.clusters import Cluster
 from tiphys.settings.model import Settings
 from tiphys.settings.params import ParamProblem, Params
 from tiphys.settings.store import PARAMS, SettingsChange, SettingsStore
@@ -144,7 +145,7 @@ async def _started(
     client = ClusterClient(connection, on_sample=meter, on_begin=meter.begin)
     closing.push_async_callback(client.close)
     params, problems = Params.load(
-        options.environ, await _command_parameters(client, namespace), options.flags, options.roles
+        options.environ, await command_parameters(client, namespace), options.flags, options.roles
     )
     for problem in problems:
         if not problem.place.startswith(PARAMS):  # the store tells of those
@@ -157,28 +158,24 @@ async def _started(
 
     settings = SettingsStore(namespace, params, reload_params=reload_params)
     _keep_secrets_out_of_logs(settings, options.redact)
-    await _read_settings(client, settings, namespace)
+    await read_settings(client, settings, namespace)
 
     apps: Store[Application] = Store(decode, unknown_of)
     projects: Store[AppProject] = Store(projects_kind.decode)
     git = GitStore(
         options.cache / "git", git_options(params, revision_cache_seconds=_revision_cache(settings))
     )
-    git.set_trust(_trust(settings))
     renderer = Renderer(git, render_options(params, options.cache / "renders"))
-    # The reference's default rate is no wish of anybody's: the API server defends itself.
-    rate = params.controller_k8s_client_qps
-    limits = Limits(
-        qps=0.0 if rate == Params().controller_k8s_client_qps else rate,
-        burst=params.controller_k8s_client_burst,
-    )
+    _trust(settings, git, renderer)
     comparer = Comparer()
-    pool = ClusterPool(
-        lambda cluster: _cluster_client(metrics, cluster, connection, limits),
-        lambda cluster, cluster_client: _live_cache(
-            settings, metrics, controller, comparer, cluster, cluster_client
-        ),
+    connecting = Connecting(
+        connection,
+        settings,
+        metrics,
+        on_change=lambda change: controller.live_changed(change),
+        on_rules=comparer.forget_answers,
     )
+    pool = ClusterPool(connecting.client, connecting.cache)
     queue: WorkQueue[AppKey] = WorkQueue(
         lambda key: app.spec.project if (app := apps.get(key)) is not None else "",
         metrics.queue("app_reconciliation_queue"),
@@ -212,17 +209,17 @@ async def _started(
     )
     controller = Controller(services)
     everywhere = bool(params.application_namespaces)
-    await _ensure_default_project(client, namespace)
+    await ensure_default_project(client, namespace)
     reach = "" if everywhere else namespace
-    await _take_in(client, PROJECT, namespace, controller.project_seen)
-    await _take_in(client, APPLICATION, reach, controller.application_seen)
+    await take_in(client, PROJECT, namespace, controller.project_seen)
+    await take_in(client, APPLICATION, reach, controller.application_seen)
     resync = Resync(
         client,
         {
-            "applications": Held(APPLICATION, reach, lambda: _held(apps), controller.application_gone),
-            "appprojects": Held(PROJECT, namespace, lambda: _held(projects), controller.project_gone),
-            "configmaps": _held_settings("ConfigMap", settings),
-            "secrets": _held_settings("Secret", settings),
+            "applications": Held(APPLICATION, reach, lambda: held_keys(apps), controller.application_gone),
+            "appprojects": Held(PROJECT, namespace, lambda: held_keys(projects), controller.project_gone),
+            "configmaps": held_settings("ConfigMap", settings),
+            "secrets": held_settings("Secret", settings),
         },
     )
     watching = Watching(
@@ -236,7 +233,7 @@ async def _started(
     )
 
     def settings_changed(change: SettingsChange) -> None:
-        git.set_trust(_trust(settings))
+        _trust(settings, git, renderer)
         git.set_revision_cache(_revision_cache(settings))
         if "parameters" in change.areas:
             _show(change.new.params, metrics, options.redact)
@@ -258,6 +255,7 @@ async def _started(
                 "watches": watching.run(),
                 "resync": resync.run(),
                 "maintenance": _maintain(git),
+                "counters": _restart_counters(metrics, params.metrics_cache_expiration),
             }
     finally:
         try:
@@ -268,36 +266,14 @@ async def _started(
             log.warning("not everything could be closed within %.0f s", STOP_SECONDS)
 
 
-async def _take_in(client: ClusterClient, gvk: GVK, namespace: str, take: Callable[[Manifest], None]) -> None:
-    """Every object of one of our kinds; one that cannot be read holds up no other."""
-    async for manifest in list_manifests(client, gvk, namespace):
-        try:
-            take(manifest)
-        except InvalidObject as error:
-            log.error("%s %s is left out: %s", gvk.kind, manifest["metadata"].get("name"), error)
-
-
-def _held(store: Store[Any]) -> list[tuple[AppKey, str]]:
-    return [(AppKey(each.metadata.namespace, each.metadata.name), each.metadata.uid) for each in store]
-
-
-def _held_settings(kind: str, settings: SettingsStore) -> Held:
-    namespace = settings.snapshot.control_namespace
-
-    def gone(key: AppKey, _: str) -> None:
-        settings.delete(ResourceKey("", kind, key.namespace, key.name))
-
-    return Held(
-        GVK("", "v1", kind),
-        namespace,
-        lambda: [(AppKey(namespace, name), "") for name in settings.names(kind)],
-        gone,
-    )
-
-
 def _show(params: Params, metrics: ControllerMetrics, redact: Redactor) -> None:
     """What parameters say about logs and metrics."""
-    configure(level=params.controller_log_level, style=params.controller_log_format, redact=redact)
+    configure(
+        level=params.controller_log_level,
+        style=params.controller_log_format,
+        redact=redact,
+        time_layout=params.log_format_timestamp,
+    )
     metrics.show(
         app_labels=params.metrics_application_labels,
         app_conditions=params.metrics_application_conditions,
@@ -313,72 +289,15 @@ def _keep_secrets_out_of_logs(settings: SettingsStore, redact: Redactor) -> None
     learn(settings.snapshot)
 
 
-def _cluster_client(
-    metrics: ControllerMetrics, cluster: Cluster, own: Connection, limits: Limits
-) -> ClusterClient:
-    meter = RequestMeter(metrics, cluster.server)
-    return ClusterClient(from_cluster(cluster, own), limits=limits, on_sample=meter, on_begin=meter.begin)
-
-
 def _revision_cache(settings: SettingsStore) -> float:
     return settings.snapshot.reconciliation_timeout or 180.0
 
 
-def _live_cache(
-    settings: SettingsStore,
-    metrics: ControllerMetrics,
-    controller: Controller,
-    comparer: Comparer,
-    cluster: Cluster,
-    client: ClusterClient,
-) -> ClusterCache:
+def _trust(settings: SettingsStore, git: GitStore, renderer: Renderer) -> None:
+    """Whom repositories are believed to be, from now on."""
     snapshot = settings.snapshot
-
-    def events(kind: GroupKind, count: int, seconds: float) -> None:
-        metrics.cluster_event(cluster.server, kind.group, kind.kind, count)
-        metrics.events_processed(cluster.server, seconds=seconds, count=count)
-
-    return ClusterCache(
-        client,
-        resource_filter=snapshot.resource_filter,
-        tracking=Tracking(snapshot.tracking_method, snapshot.instance_label_key, snapshot.installation_id),
-        on_change=controller.live_changed,
-        assess=lambda manifest: assess(manifest, settings.snapshot.overrides),
-        server=cluster.server,
-        namespaces=cluster.namespaces,
-        cluster_resources=cluster.cluster_resources,
-        custom_labels=snapshot.custom_labels,
-        respect_rbac=snapshot.respect_rbac,
-        update_digest=UpdateDigest(
-            snapshot.overrides,
-            snapshot.compare_options,
-            snapshot.ignore_resource_updates_enabled,
-            snapshot.params.jq_timeout,
-        ),
-        on_batch=events,
-        on_rules=comparer.forget_answers,
-    )
-
-
-def _trust(settings: SettingsStore) -> Trust:
-    snapshot = settings.snapshot
-    return Trust(snapshot.ssh_known_hosts, snapshot.tls_certificates)
-
-
-async def _command_parameters(client: ClusterClient, namespace: str) -> Mapping[str, str]:
-    """The data of ``argocd-cmd-params-cm``, which says how the rest is built."""
-    try:
-        manifest = await client.get(GVK("", "v1", "ConfigMap"), namespace, "argocd-cmd-params-cm")
-    except NotFound:
-        return {}
-    return manifest.get("data") or {}
-
-
-async def _read_settings(client: ClusterClient, settings: SettingsStore, namespace: str) -> None:
-    for kind in ("ConfigMap", "Secret"):
-        async for manifest in list_manifests(client, GVK("", "v1", kind), namespace):
-            if settings.is_relevant(manifest):
-                settings.put(manifest)
+    git.set_trust(Trust(snapshot.ssh_known_hosts, snapshot.tls_certificates))
+    renderer.charts.certificates = snapshot.tls_certificates
 
 
 async def _post_event(client: ClusterClient, namespace: str, body: bytes) -> None:
@@ -386,30 +305,17 @@ async def _post_event(client: ClusterClient, namespace: str, body: bytes) -> Non
     await client.raw("POST", path, body=body, resource="events")
 
 
-async def _ensure_default_project(client: ClusterClient, namespace: str) -> None:
-    """The project ``default`` exists from the first start on (applications.md 20)."""
-    project = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AppProject",
-        "metadata": {"name": "default", "namespace": namespace},
-        "spec": {
-            "sourceRepos": ["*"],
-            "destinations": [{"server": "*", "namespace": "*"}],
-            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-        },
-    }
-    try:
-        await client.create(project)
-    except AlreadyExists:
-        pass
-    except Forbidden as error:
-        log.warning("the project 'default' cannot be made if it is missing: %s", error)
-
-
 async def _maintain(git: GitStore) -> None:
     while True:
         await asyncio.sleep(MAINTENANCE_SECONDS)
         await git.maintain()
+
+
+async def _restart_counters(metrics: ControllerMetrics, seconds: float) -> None:
+    """``--metrics-cache-expiration``; 0: never."""
+    while seconds > 0:
+        await asyncio.sleep(seconds)
+        metrics.restart_counters()
 
 
 def pod_namespace() -> str:

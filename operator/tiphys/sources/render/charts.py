@@ -18,6 +18,7 @@ import msgspec
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, DiskFull, RepositoryUnreachable, RevisionNotFound, SourceError
+from tiphys.sources.git.access import host_of
 from tiphys.sources.git.flights import Flights
 from tiphys.sources.processes import is_disk_full
 from tiphys.sources.render.files import FolderFiles, digest
@@ -39,8 +40,6 @@ class ChartOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_files: int = 20_000
     max_age: float = 24 * 3600.0
     user_agent: str = "tiphys"
-    tls_certificates: Mapping[str, str] = {}
-    """Host name → PEM bundle that replaces the system's roots for it."""
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -68,6 +67,8 @@ class ChartStore:
         self._pulling: Flights[_Chart] = Flights()
         self.requests = 0
         """Conversations with repositories so far."""
+        self.certificates: Mapping[str, str] = {}
+        """Host name → PEM bundle that replaces the system's roots for it; may change at any time."""
 
     async def close(self) -> None:
         """Ends running downloads."""
@@ -180,8 +181,7 @@ class ChartStore:
             return True
         if repository.insecure and not repository.tls_client_cert_data:
             return False
-        host = repository.url.removeprefix("https://").partition("/")[0].rpartition(":")[0]
-        roots = self._options.tls_certificates.get(host)
+        roots = self.certificates.get(host_of(repository.url))
         if not roots and not repository.tls_client_cert_data:
             return True
         context = ssl.create_default_context(cadata=roots or None)
@@ -214,6 +214,11 @@ class ChartStore:
                     argv.append("--plain-http")
             else:
                 argv += credential_flags(repository, home)
+                roots = self.certificates.get(host_of(repository.url))
+                if roots:
+                    bundle = home / "roots.crt"
+                    bundle.write_text(roots)
+                    argv += ["--ca-file", str(bundle)]
                 argv += ["--repo", repository.url, chart]
                 if pass_credentials:
                     argv.append("--pass-credentials")
