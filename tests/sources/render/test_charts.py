@@ -2,9 +2,11 @@
 
 import base64
 import io
+import ssl
 import subprocess
 import tarfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from tests.gitservers import Authority
 from tests.sources.render.support import Bench, config_map
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, RevisionNotFound, SourceError
@@ -47,6 +50,7 @@ class ChartServer:
 
 
 def build_charts(folder: Path, url: str) -> None:
+    folder.mkdir()
     for version in VERSIONS:
         chart = folder / "source" / version / "web"
         (chart / "templates").mkdir(parents=True)
@@ -59,21 +63,26 @@ def build_charts(folder: Path, url: str) -> None:
     subprocess.run(["helm", "repo", "index", folder, "--url", url], check=True, capture_output=True)
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ChartServer]:
-    folder = tmp_path / "charts"
-    folder.mkdir()
+@asynccontextmanager
+async def serving(folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[ChartServer]:
     server = ChartServer(folder)
     application = web.Application()
     application.router.add_get("/{path:.*}", server.answer)
     runner = web.AppRunner(application)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    host = "https://localhost" if tls else "http://127.0.0.1"
+    server.url = f"{host}:{runner.addresses[0][1]}"
     build_charts(folder, server.url)
     yield server
     await runner.cleanup()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[ChartServer]:
+    async with serving(tmp_path / "charts") as server:
+        yield server
 
 
 def request_for(bench: Bench, repository: Repository, revision: str, **source: Any) -> RenderRequest:
@@ -157,6 +166,24 @@ async def test_dependencies_from_a_repository_by_name(bench: Bench, server: Char
     )
     found = await bench.names({"path": "chart"}, repositories=(server.repository(),))
     assert sorted(found) == ["app", "own"]
+
+
+async def test_own_authority(bench: Bench, tmp_path: Path) -> None:  # sources.md 19
+    authority = Authority()
+    certificate, key = authority.issue("localhost")
+    for name, text in (("server.crt", certificate), ("server.key", key)):
+        (tmp_path / name).write_text(text)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    charts = bench.renderer.charts
+    async with serving(tmp_path / "charts", context) as server:
+        repository = server.repository()
+        with pytest.raises(RepositoryUnreachable, match="certificate"):
+            await charts.resolve(repository, "web", "*")
+        charts.certificates = {"localhost": authority.pem}
+        assert await charts.resolve(repository, "web", "1.0.*") == "1.0.0"
+        rendered = await bench.renderer.render(request_for(bench, repository, "1.0.0"))
+        assert len(rendered.manifests) == 1
 
 
 CONFIGURED = (
