@@ -9,23 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from tiphys.resources.times import go_duration
+
 Parser: TypeAlias = Callable[[str], Any]
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
-_UNITS = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "μs": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)")
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)([EPTGMk]i?|Ki|m)?$")
 _SIZE_FACTORS = {
     "": 1,
@@ -60,24 +50,10 @@ def lenient_bool(text: str) -> bool:
 
 def duration(text: str) -> float:
     """Seconds of a Go duration, in which ``d`` may stand for a day (``1d12h``, ``90s``, ``0``)."""
-    rest = text.strip()
-    sign = 1.0
-    if rest[:1] in ("+", "-"):
-        sign = -1.0 if rest[0] == "-" else 1.0
-        rest = rest[1:]
-    if rest == "0":
-        return 0.0
-    at = 0
-    total = 0.0
-    while at < len(rest):
-        part = _DURATION_PART.match(rest, at)
-        if part is None:
-            break
-        total += float(part[1]) * _UNITS[part[2]]
-        at = part.end()
-    if at == 0 or at < len(rest):
-        raise ValueError(f"expected a duration such as 90s, 3m or 1h30m, not {text!r}")
-    return sign * total
+    try:
+        return go_duration(text.strip(), days=True)
+    except ValueError:
+        raise ValueError(f"expected a duration such as 90s, 3m or 1h30m, not {text!r}") from None
 
 
 def text_value(text: str) -> str:

@@ -1,10 +1,11 @@
 """Symbolic links that lead out of the repository."""
 
+import errno
 import os
 import tempfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tiphys.sources.errors import OutOfBoundsSymlink
@@ -59,7 +60,16 @@ PATHS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map("
 TARGETS = st.lists(PARTS, min_size=1, max_size=5).map("/".join)
 
 
+def is_loop(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
 @given(st.dictionaries(PATHS, TARGETS, max_size=5))
+@example({"a": ".", "c": "a", "b": "a/b/../.."})
 def test_what_passes_stays_inside_for_the_operating_system(wanted: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = os.path.realpath(os.path.join(folder, "outer", "root"))
@@ -76,5 +86,7 @@ def test_what_passes_stays_inside_for_the_operating_system(wanted: dict[str, str
                 continue
         if find_out_of_bounds(links) is None:
             for path in links:
+                if is_loop(os.path.join(root, path)):
+                    continue  # leads nowhere; realpath() would read on behind it as if it did
                 real = os.path.realpath(os.path.join(root, path))
                 assert real == root or real.startswith(root + "/")

@@ -13,9 +13,9 @@ import msgspec
 
 from tiphys.resources.identity import Manifest
 from tiphys.resources.source import ApplicationSourceDirectory, ApplicationSourceJsonnet
+from tiphys.settings.globs import glob_matches
 from tiphys.sources.errors import SourceError
 from tiphys.sources.render.files import Child, Entry, Files, OutsideRoot
-from tiphys.sources.render.globs import plain_glob
 from tiphys.sources.render.jsonnet import evaluate, jsonnet_job
 from tiphys.sources.render.objects import IN_THREAD, dump, flattened, object_problem
 from tiphys.sources.render.request import Output, Plan
@@ -88,8 +88,6 @@ async def _chosen(
 ) -> list[ChosenFile]:
     skip = len(directory.path) + 1 if directory.path else 0
     candidates = await files.below(directory) if options.recurse else children.values()
-    include = plain_glob(options.include) if options.include else None
-    exclude = plain_glob(options.exclude) if options.exclude else None
     chosen: list[ChosenFile] = []
     for child in candidates:
         name = child.path[skip:]
@@ -99,9 +97,9 @@ async def _chosen(
         entry = await _target(files, child, name) if child.is_link else child.entry
         if entry is None or entry.is_directory:
             continue
-        if exclude is not None and exclude.fullmatch(name):
+        if options.exclude and glob_matches(options.exclude, name):
             continue
-        if options.include and (include is None or not include.fullmatch(name)):
+        if options.include and not glob_matches(options.include, name):
             continue
         chosen.append(ChosenFile(name, entry))
     return chosen

@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import SourceError
+from tiphys.sources.git.access import clean_path
 from tiphys.sources.git.objects import TreeEntry
 from tiphys.sources.git.store import GitStore
 
@@ -79,17 +80,10 @@ class Files(Protocol):
 
 def clean(path: str) -> str:
     """``./a//b/../c`` → ``a/c``; the root is ``""``. Raises OutsideRoot."""
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part in ("", "."):
-            continue
-        if part == "..":
-            if not parts:
-                raise OutsideRoot(path)
-            parts.pop()
-        else:
-            parts.append(part)
-    return "/".join(parts)
+    try:
+        return clean_path(path)
+    except SourceError:
+        raise OutsideRoot(path) from None
 
 
 def join(directory: str, path: str) -> str:

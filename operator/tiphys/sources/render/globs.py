@@ -1,8 +1,7 @@
-"""The two glob dialects of sources: file names of directories, and value files. Pure.
+"""Globs of value files: the doublestar dialect. Pure.
 
-Directory ``include``/``exclude`` know no separators: ``*`` and ``?`` match ``/``, braces and
-classes work (``sources.md`` 4). Value file globs are the doublestar dialect: ``*`` stays in one
-directory, ``**`` crosses them (``sources.md`` 9.4).
+``*`` stays in one directory, ``**`` crosses them (``sources.md`` 9.4). File names of directories are
+matched by the globs of :mod:`tiphys.settings.globs`, without separators.
 """
 
 import re
@@ -10,19 +9,8 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=1024)
-def plain_glob(pattern: str) -> re.Pattern[str] | None:
-    """Without separators; ``None``: the pattern is malformed (and matches nothing)."""
-    return _compile(pattern, any_text=".*", any_char=".")
-
-
-@lru_cache(maxsize=1024)
 def path_glob(pattern: str) -> re.Pattern[str] | None:
-    """With ``/`` as separator and ``**``; ``None``: the pattern is malformed."""
-    return _compile(pattern, any_text="[^/]*", any_char="[^/]")
-
-
-def _compile(pattern: str, any_text: str, any_char: str) -> re.Pattern[str] | None:
-    separators = any_char != "."
+    """With ``/`` as separator and ``**``; ``None``: the pattern is malformed (and matches nothing)."""
     out: list[str] = []
     depth = 0
     position, end = 0, len(pattern)
@@ -35,18 +23,18 @@ def _compile(pattern: str, any_text: str, any_char: str) -> re.Pattern[str] | No
             out.append(re.escape(pattern[position]))
             position += 1
         elif char == "*":
-            if separators and pattern.startswith("*", position):
+            if pattern.startswith("*", position):
                 position += 1
                 at_start = position == 2 or pattern[position - 3] == "/"
                 if at_start and pattern.startswith("/", position):
                     position += 1
                     out.append("(?:[^/]*/)*")
                 else:
-                    out.append(".*" if at_start and position == end else any_text)
+                    out.append(".*" if at_start and position == end else "[^/]*")
             else:
-                out.append(any_text)
+                out.append("[^/]*")
         elif char == "?":
-            out.append(any_char)
+            out.append("[^/]")
         elif char == "[":
             close = pattern.find("]", position + 1)
             if close < 0:
@@ -58,7 +46,7 @@ def _compile(pattern: str, any_text: str, any_char: str) -> re.Pattern[str] | No
             if not inside:
                 return None
             body = inside.replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^").replace("&", "\\&")
-            separator = "/" if separators and negated else ""
+            separator = "/" if negated else ""
             out.append(f"[{'^' if negated else ''}{body}{separator}]")
         elif char == "{":
             depth += 1
