@@ -150,6 +150,16 @@ def test_repeated_and_excluded_objects_are_told() -> None:  # sync.md 3.1, 3.2
     )
 
 
+def test_a_namespace_that_nobody_gave_is_told() -> None:  # sync.md 8.3
+    role = {"apiVersion": "r/v1", "kind": "ClusterRole", "metadata": {"name": "c"}}
+    unknown = {"apiVersion": "x/v1", "kind": "Unknown", "metadata": {"name": "u"}}
+    lease = {"apiVersion": "c/v1", "kind": "Lease", "metadata": {"name": "l"}}
+    found = prepare([pod(), role, unknown, lease], destination_namespace="").conditions
+    assert [text for kind, text in found if kind == "InvalidSpecError"] == [
+        "Namespace for p /v1, Kind=Pod is missing."
+    ]
+
+
 def test_hooks_are_split_from_targets() -> None:  # sync.md 3.1 step 9, 3.5
     named = {
         "plain": {},

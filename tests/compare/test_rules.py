@@ -76,7 +76,10 @@ IMAGE = changed(TARGET, "spec", "template", "spec", "containers", 0, "image", to
 )
 def test_ignore_differences(live: Any, rule: ResourceIgnoreDifferences, outcome: str) -> None:  # 5.1
     assert compare(TARGET, live, rules()).outcome == "different"
-    assert compare(TARGET, live, rules(rule)).outcome == outcome
+    verdict = compare(TARGET, live, rules(rule))
+    assert verdict.outcome == outcome
+    # it is in sync, and still an apply would change it
+    assert verdict.ignoring is (outcome == "same")
 
 
 @pytest.mark.parametrize(
@@ -255,6 +258,14 @@ def test_answers_count_only_where_the_patch_touched() -> None:  # 7: webhooks
     assert decide(target, live, kept, rules()).outcome == "different"
     moved = changed(live, "metadata", "resourceVersion", to="6")
     assert decide(target, live, moved, rules()).outcome == "undecided"
+    context = rules(ignore(json_pointers=("/spec/template/spec/securityContext",)))
+    assert (decide(target, live, kept, context).outcome, decide(target, live, kept, context).ignoring) == (
+        "same",
+        True,
+    )
+    assert not decide(target, live, stamped, rules()).ignoring
+    scaled = changed(live, "spec", "replicas", to=9)
+    assert compare(target, scaled, rules(ignore(json_pointers=("/spec/replicas",)))).ignoring
 
 
 def test_webhooks_under_server_side_diff() -> None:  # 7

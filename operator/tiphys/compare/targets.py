@@ -19,6 +19,7 @@ from tiphys.resources.identity import GVK, Manifest, ResourceKey, gvk_of, key_of
 
 REPEATED_RESOURCE_WARNING = "RepeatedResourceWarning"
 EXCLUDED_RESOURCE_WARNING = "ExcludedResourceWarning"
+INVALID_SPEC_ERROR = "InvalidSpecError"
 
 
 class TargetError(ValueError):
@@ -128,7 +129,12 @@ def prepare_targets(
                     f"Resource {key.group}/{key.kind} {key.name} is excluded in the settings",
                 )
             )
-        elif hooks.is_sync_hook(manifest):
+            continue
+        if not key.namespace and is_namespaced(key.group, key.kind):
+            version = gvk_of(manifest).version
+            text = f"Namespace for {key.name} {key.group}/{version}, Kind={key.kind} is missing."
+            conditions.append((INVALID_SPEC_ERROR, text))
+        if hooks.is_sync_hook(manifest):
             sync_hooks.append(make_target(normalize(manifest)))
         elif hooks.is_delete_hook(manifest):
             delete_hooks.append(make_target(normalize(manifest)))

@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tiphys.compare import merging
 from tiphys.compare.ignore import Exclusion
@@ -32,7 +33,7 @@ from tiphys.compare.removals import removed_by_apply, removed_by_patch
 from tiphys.compare.rules import Rules
 from tiphys.compare.schemas import metadata_node, schema_named
 from tiphys.compare.strategic import merge
-from tiphys.compare.structure import APPLY, MERGE, Different, Doubt, Walk, dotted
+from tiphys.compare.structure import APPLY, MERGE, Different, Doubt, Path, Walk, dotted
 from tiphys.compare.threeway import content_patch, last_applied
 from tiphys.resources.identity import Manifest, key_of
 
@@ -46,11 +47,13 @@ class Verdict(Struct, frozen=True):
     Attributes:
         reason: the first place that differs or is doubtful, with why; never a value.
         doubt: for ``undecided``: digest of the doubtful places and both sides' values there.
+        ignoring: unless ``different``: something differs that the rules ignore, so an apply is not idle.
     """
 
     outcome: str
     reason: str
     doubt: str = ""
+    ignoring: bool = False
 
 
 class DryRun(Struct, frozen=True):
@@ -71,7 +74,7 @@ class Prediction(Struct, frozen=True):
 
 _PROVEN = Verdict(SAME, "managedFields prove that an apply would change nothing")
 _EQUAL = Verdict(SAME, "every desired value lives and nothing would be removed")
-_EQUAL_IGNORING = Verdict(SAME, "what differs is ignored")
+_EQUAL_IGNORING = Verdict(SAME, "what differs is ignored", ignoring=True)
 _EXTRA = Verdict(SAME, "there is no target")
 _UNKNOWN_MANAGER = Verdict(UNDECIDED, "the fields of a trusted manager are not in the cache", "managers")
 _MISSING = Verdict(DIFFERENT, "the object is missing")
@@ -123,7 +126,11 @@ def _compare(target: Manifest | None, live: Manifest | None, rules: Rules) -> Ve
     if pair[0] is target and pair[1] is live:
         return verdict
     ignoring = _judge(*pair, server_side)
-    return _EQUAL_IGNORING if ignoring.outcome == SAME else ignoring
+    if ignoring.outcome == SAME:
+        return _EQUAL_IGNORING
+    if ignoring.outcome == UNDECIDED and verdict.outcome == DIFFERENT:
+        return replace(ignoring, ignoring=True)
+    return ignoring
 
 
 def _has_original(live: Manifest) -> bool:
@@ -212,19 +219,26 @@ def decide(target: Manifest, live: Manifest, answer: Manifest, rules: Rules) -> 
     pair = _without_ignored(answer, live, rules, exclusion, (live, answer))
     if pair is None:
         return _UNKNOWN_MANAGER
+    path = _changed(target, live, answer, pair, rules)
+    if path is not None:
+        return Verdict(DIFFERENT, f"{dotted(path)}: a dry run changed it")
+    untouched = pair[0] is answer and pair[1] is live
+    ignoring = not untouched and _changed(target, live, answer, (answer, live), rules) is not None
+    return Verdict(SAME, "a dry run changed nothing", ignoring=ignoring)
+
+
+def _changed(
+    target: Manifest, live: Manifest, answer: Manifest, pair: tuple[Manifest, Manifest], rules: Rules
+) -> Path | None:
+    """The first place that a dry run changed; ``pair`` is what is to be seen of answer and live."""
     after, before = (merging.comparable(side) for side in pair)
-    if rules.applies_server_side(target):
-        after_fields = own_fields(answer)
-        if rules.include_mutation_webhook or after_fields is None:
-            path = merging.first_difference(after, before)
-        else:
-            path = merging.owned_difference(after, before, after_fields, own_fields(live) or {})
-    else:
+    if not rules.applies_server_side(target):
         patch = content_patch(target, live, last_applied(live))
-        path = merging.patched_difference(after, before, patch.body if patch else {})
-    if path is None:
-        return Verdict(SAME, "a dry run changed nothing")
-    return Verdict(DIFFERENT, f"{dotted(path)}: a dry run changed it")
+        return merging.patched_difference(after, before, patch.body if patch else {})
+    after_fields = own_fields(answer)
+    if rules.include_mutation_webhook or after_fields is None:
+        return merging.first_difference(after, before)
+    return merging.owned_difference(after, before, after_fields, own_fields(live) or {})
 
 
 def _version(manifest: Manifest) -> Any:

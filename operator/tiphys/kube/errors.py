@@ -81,12 +81,16 @@ class TooManyRequests(ApiError):
 
 
 class UnknownKind(ApiError):
-    """The server does not serve this kind (yet): no matching CRD or API group."""
+    """The server does not serve this kind (yet): no matching CRD or API group.
+
+    ``why``: what is wrong with the API group, where it is there and does not answer.
+    """
 
     def __init__(self, gvk: GVK, why: str = "") -> None:
         text = f'no matches for kind "{gvk.kind}" in version "{gvk.api_version}"'
         super().__init__(404, "NoKindMatch", f"{text}: {why}" if why else text)
         self.gvk = gvk
+        self.why = why
 
 
 class ClusterUnreachable(KubeError):

@@ -10,6 +10,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from tiphys.compare.masking import without_values
 from tiphys.compare.targets import Target
 from tiphys.compare.verdicts import Verdict, compare, decide, dry_run_request
@@ -28,6 +30,7 @@ from tiphys.reconcile.pairs import (
     pair_of,
     shared,
     statuses,
+    without_twins,
 )
 from tiphys.reconcile.traits import Traits, traits_of
 from tiphys.resources.identity import AppKey, ResourceKey
@@ -87,6 +90,7 @@ class Comparer:
             if live.is_root and permits_live(inputs.project, key, cluster=inputs.cluster)
         }
         targeted = {target.key for target in targets}
+        allowed = without_twins(allowed, targeted)
         if (namespace := managed_namespace(inputs.app)) is not None:
             # Without a target it is neither extraneous nor pruned (applications.md 11.1).
             allowed = {key: live for key, live in allowed.items() if key != namespace or key in targeted}
@@ -146,7 +150,7 @@ class Comparer:
         known = self._verdicts.get(inputs.app.key, {}) if not inputs.no_cache else {}
         kept: dict[ResourceKey, tuple[tuple[str, ...], Verdict]] = {}
         verdicts: dict[ResourceKey, Verdict] = {}
-        open_pairs: list[tuple[Target, LiveObject, tuple[str, ...], str]] = []
+        open_pairs: list[tuple[Target, LiveObject, tuple[str, ...], Verdict]] = []
         failures: list[str] = []
         for count, (key, target, live) in enumerate(candidates):
             if target is None or live is None:
@@ -170,19 +174,21 @@ class Comparer:
                 continue
             verdict = compare(target.manifest(), manifest, inputs.rules)
             if verdict.outcome == "undecided":
-                open_pairs.append((target, live, stamp, verdict.doubt))
+                open_pairs.append((target, live, stamp, verdict))
                 continue
             verdicts[key] = verdict
             kept[key] = (stamp, verdict)
             if count % 50 == 49:
                 await asyncio.sleep(0)
         answers = await asyncio.gather(
-            *(self._decided(inputs, target, live, doubt) for target, live, _, doubt in open_pairs)
+            *(self._decided(inputs, target, live, verdict.doubt) for target, live, _, verdict in open_pairs)
         )
-        for (target, _, stamp, _), answer in zip(open_pairs, answers, strict=True):
+        for (target, _, stamp, verdict), answer in zip(open_pairs, answers, strict=True):
             if isinstance(answer, str):
                 failures.append(answer)
                 continue
+            if verdict.ignoring:
+                answer = msgspec.structs.replace(answer, ignoring=True)
             verdicts[target.key] = answer
             kept[target.key] = (stamp, answer)
         self._verdicts[inputs.app.key] = kept

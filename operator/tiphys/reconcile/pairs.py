@@ -4,7 +4,7 @@ Pure: the verdicts on each pair are found by ``comparison``; here they become th
 resource (sync.md 8), of the application, and the items of its health.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -35,6 +35,7 @@ class Pair(msgspec.Struct, frozen=True):
 
     Attributes:
         modified: what an apply would change: None when unknown or not compared.
+        ignoring: not modified for the ignore rules only: an apply would change something.
         status: ``Synced``, ``OutOfSync``, ``Unknown``, or ``""`` for what has no sync status.
     """
 
@@ -47,6 +48,7 @@ class Pair(msgspec.Struct, frozen=True):
     self_referenced: bool
     is_hook: bool
     requires_pruning: bool
+    ignoring: bool = False
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -128,6 +130,24 @@ def shared(inputs: ComparisonInputs, targets: Sequence[Target]) -> list[tuple[st
     return found
 
 
+def without_twins(
+    live: Mapping[ResourceKey, LiveObject], targeted: Collection[ResourceKey]
+) -> dict[ResourceKey, LiveObject]:
+    """One object served by several API groups counts once: where it is wanted (sync.md 3.5)."""
+    kept = dict(live)
+    by_uid: dict[str, list[ResourceKey]] = {}
+    for key, found in live.items():
+        by_uid.setdefault(found.uid or str(key), []).append(key)
+    if len(by_uid) == len(live):
+        return kept
+    for keys in by_uid.values():
+        wanted = [key for key in keys if key in targeted] or [min(keys)]
+        for key in keys:
+            if key not in wanted:
+                del kept[key]
+    return kept
+
+
 def pair_of(
     inputs: ComparisonInputs,
     key: ResourceKey,
@@ -155,7 +175,10 @@ def pair_of(
     else:
         status = OUT_OF_SYNC if modified else SYNCED
     requires_pruning = target is None and live is not None and self_referenced and not is_hook
-    return Pair(key, target, live, traits, status, modified, self_referenced, is_hook, requires_pruning)
+    ignoring = verdict is not None and verdict.ignoring
+    return Pair(
+        key, target, live, traits, status, modified, self_referenced, is_hook, requires_pruning, ignoring
+    )
 
 
 def statuses(

@@ -103,8 +103,10 @@ async def sync_inputs(
     for pair in comparison.pairs:
         target = pair.target.manifest() if pair.target else None
         live = await live_manifest(handle, pair)
+        ignoring = pair.ignoring
         if rules is not None and target is not None and live is not None:
             target = respect_ignored(target, live, rules)
+            ignoring = False  # what differed is now the live object's own
         # After own writes the cache holds newer objects than the comparison saw.
         record = handle.cache.get(pair.key)
         same = (
@@ -113,7 +115,7 @@ async def sync_inputs(
             and record.resource_version == pair.live.resource_version
         )
         modified = pair.modified if same or record is None else None
-        pairs.append(SyncPair(pair.key, target, live, modified, pair.self_referenced))
+        pairs.append(SyncPair(pair.key, target, live, modified, pair.self_referenced, ignoring))
     metadata = policy.managed_namespace_metadata if policy else None
     revision = ""
     if state.sync_result is not None:

@@ -65,19 +65,24 @@ class Applied(Struct, frozen=True):
 
 
 def choose(target: Manifest, live: Manifest | None, options: OperationOptions) -> Way:
-    """Replace wins over server-side apply; there is no server-side apply in a dry run."""
+    """Replace wins over server-side apply."""
     if uses_replace(target, live, options):
         return Way.REPLACE if live is not None else Way.CREATE
-    if not options.dry_run and uses_server_side_apply(target, options):
+    if uses_server_side_apply(target, options):
         return Way.SERVER_SIDE
     return Way.CLIENT_SIDE
 
 
-def refusal(target: Manifest) -> str | None:
-    """What can be refused without a request; the validation pass before the first apply."""
+def refusal(target: Manifest, way: Way) -> str | None:
+    """What can be refused without a request; the validation pass before the first apply.
+
+    Only a create (``Replace=true``) leaves the name to the server.
+    """
     metadata = target.get("metadata") or {}
     if not metadata.get("name"):
         if metadata.get("generateName"):
+            if way is Way.CREATE:
+                return None
             return f"from {metadata['generateName']}: cannot use generate name with apply"
         return "resource name may not be empty"
     return None
@@ -111,11 +116,11 @@ class Applier:
     async def apply(self, target: Manifest, live: Manifest | None, modified: bool | None) -> Applied:
         """Writes ``target``; ``live`` is what the cache knows, ``modified`` what comparing found."""
         options = self.options
-        problem = refusal(target)
+        way = choose(target, live, options)
+        problem = refusal(target, way)
         if problem is not None:
             return Applied(False, problem)
         force = uses_force(target, live, options)
-        way = choose(target, live, options)
         try:
             if way is Way.SERVER_SIDE:
                 if force:
@@ -140,34 +145,43 @@ class Applier:
     ) -> Applied:
         gvk, _, name = gvk_and_name(target)
         is_rbac = rbac.is_reconciled(gvk)
-        known = live
+        known, created = live, "created"
+        dry_run = self.options.dry_run
         for attempt in range(ATTEMPTS + 1):
             prefix = ""
             if is_rbac:
-                found = rbac.reconcile(target, known, gvk, name, self.options.dry_run)
+                found = rbac.reconcile(target, known, gvk, name, dry_run)
                 prefix = found.text
-                if found.recreate and known is not None and not self.options.dry_run:
+                if found.recreate and known is not None:
+                    if dry_run:
+                        return Applied(True, prefix + self._text(target, "configured"))
                     # nothing depends on a binding: no need to wait for its dependents
                     await self._delete(target, known, "Background")
                     known = None
             try:
-                applied = await self._apply_once(target, known, modified if known is live else None)
+                applied = await self._apply_once(
+                    target, known, modified if known is live else None, created=created
+                )
                 return replace(applied, message=prefix + applied.message)
             except (AlreadyExists, Conflict, NotFound, Invalid) as error:
                 if known is None and isinstance(error, NotFound | Invalid):
                     raise  # the namespace or the kind is missing, or the object is refused
-                if force and known is not None and _asks_for_force(error) and not self.options.dry_run:
+                if force and known is not None and _asks_for_force(error):
+                    if dry_run:
+                        return Applied(True, prefix + self._text(target, "configured"))
                     await self._delete(target, known)
                     if not await self._gone(target):
                         return Applied(True, messages.waiting_for_deletion(target), pending=True)
-                    known = None
+                    known, created = None, "configured"
                     continue
                 if isinstance(error, Invalid) or attempt == ATTEMPTS:
                     raise
                 known = await self.read(target)
         raise AssertionError("the loop returns or raises")
 
-    async def _apply_once(self, target: Manifest, live: Manifest | None, modified: bool | None) -> Applied:
+    async def _apply_once(
+        self, target: Manifest, live: Manifest | None, modified: bool | None, *, created: str = "created"
+    ) -> Applied:
         gvk, namespace, name = gvk_and_name(target)
         dry_run = self.options.dry_run
         if live is None:
@@ -175,7 +189,7 @@ class Applier:
             answer = await self.cluster.create(
                 with_last_applied(target), dry_run=dry_run, field_manager=FIELD_MANAGER, warnings=notes
             )
-            return self._wrote(target, "created", answer, notes)
+            return self._wrote(target, created, answer, notes)
         if modified is False and annotations_of(live).get(LAST_APPLIED) == last_applied_text(target):
             return Applied(True, self._text(target, "unchanged"))
         patch = three_way_patch(target, live)
@@ -204,15 +218,21 @@ class Applier:
     # -- server-side apply -------------------------------------------------------------------
 
     async def _server_side(self, target: Manifest, live: Manifest | None, modified: bool | None) -> Applied:
-        if live is not None and modified is False and owns_exactly(target, live, FIELD_MANAGER):
+        dry_run = self.options.dry_run
+        idle = live is not None and modified is False
+        if idle and live is not None and (dry_run or owns_exactly(target, live, FIELD_MANAGER)):
             return Applied(True, self._text(target, "unchanged"))
-        if live is not None:
+        if live is not None and not dry_run:
             problem = await self._migrate(target, live)
             if problem is not None:
                 return Applied(False, problem)
         notes: list[str] = []
-        answer = await self.cluster.apply(target, field_manager=FIELD_MANAGER, force=True, warnings=notes)
-        return self._wrote(target, "serverside-applied", answer, notes)
+        answer = await self.cluster.apply(
+            target, field_manager=FIELD_MANAGER, force=True, dry_run=dry_run, warnings=notes
+        )
+        # in the words of the reference, whose dry runs are never server-side (sync.md 13.1)
+        verb = "serverside-applied" if not dry_run else "created" if live is None else "configured"
+        return self._wrote(target, verb, answer, notes)
 
     async def _migrate(self, target: Manifest, live: Manifest) -> str | None:
         """Moves client-side ownership to us first; the text of a failure, else ``None``.
@@ -258,7 +278,9 @@ class Applier:
         dry_run = self.options.dry_run
         known = live
         for attempt in range(ATTEMPTS + 1):
-            if known is not None and force and not updates and not dry_run:
+            if known is not None and force and not updates:
+                if dry_run:
+                    return Applied(True, self._text(target, "replaced"))
                 if self._is_new(known) and covers(target, known):
                     return Applied(True, self._text(target, "replaced"))
                 if not is_terminating(known):
@@ -278,7 +300,7 @@ class Applier:
                 applied = self._wrote(target, "replaced", answer, notes)
                 return replace(applied, message=f"{gvk.kind}/{name} updated") if updates else applied
             except (AlreadyExists, Conflict, NotFound) as error:
-                if attempt == ATTEMPTS or (known is None and isinstance(error, NotFound)):
+                if attempt == ATTEMPTS or not name or (known is None and isinstance(error, NotFound)):
                     raise
                 known = await self.read(target)
                 if live is None and known is not None and covers(target, known) and self._is_new(known):
@@ -292,11 +314,12 @@ class Applier:
 
     async def create_new(self, target: Manifest) -> Applied | None:
         """One POST; ``None`` when an object of that name exists."""
-        problem = refusal(target)
+        way = choose(target, None, self.options)
+        problem = refusal(target, way)
         if problem is not None:
             return Applied(False, problem)
         try:
-            if choose(target, None, self.options) is Way.CREATE:
+            if way is Way.CREATE:
                 notes: list[str] = []
                 answer = await self.cluster.create(target, warnings=notes)
                 return self._wrote(target, "created", answer, notes)
@@ -352,7 +375,8 @@ class Applier:
             return
 
     def _wrote(self, target: Manifest, verb: str, answer: Manifest, warnings: Sequence[str]) -> Applied:
-        text = self._text(target, verb, warnings)
+        named = target if (target["metadata"]).get("name") else answer
+        text = self._text(named, verb, warnings)
         if self.options.dry_run:
             return Applied(True, text)
         self.writes.append(answer)

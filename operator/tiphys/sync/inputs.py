@@ -24,13 +24,15 @@ Assess = Callable[[Manifest], Health | None]
 
 class SyncPair(Struct, frozen=True):
     """One object: desired, live or both. ``modified`` is ``None`` when it is not known whether
-    they differ; ``self_referenced`` is the verdict of sync.md 2.5."""
+    they differ; ``self_referenced`` is the verdict of sync.md 2.5; ``ignoring``: they are the same
+    only for what ignore rules leave out, which an apply writes all the same."""
 
     key: ResourceKey
     target: Manifest | None
     live: Manifest | None
     modified: bool | None = None
     self_referenced: bool = True
+    ignoring: bool = False
 
 
 class SyncInputs(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Deleting objects and taking our finalizer off hooks, each safe to repeat."""
 
 from tiphys.compare.hooks import HOOK_FINALIZER
-from tiphys.kube.errors import Conflict, Invalid, NotFound
+from tiphys.kube.errors import Conflict, Invalid, NotFound, UnknownKind
 from tiphys.resources.identity import Manifest
 from tiphys.sync.cluster import MERGE_PATCH, SyncCluster
 from tiphys.sync.ownership import finalizers_of, has_hook_finalizer
@@ -26,6 +26,10 @@ async def delete_object(cluster: SyncCluster, live: Manifest, policy: str) -> Ma
     except Conflict:
         # another object has the name now: the one that was meant is gone
         return None
+    except UnknownKind as error:
+        if error.why:
+            raise
+        return None  # its kind went, and it went with it
 
 
 async def remove_hook_finalizer(cluster: SyncCluster, live: Manifest) -> Manifest | None:

@@ -125,9 +125,10 @@ def build_plan(
         failures.append(Failure(auto, namespace.error))
 
     assign_prune_waves(tasks, options.prune_last)
+    tasks = sort_tasks(tasks)
     for task in tasks:
         merge_result(task, recorded.get(task.result_key))
-    return Plan(tuple(sort_tasks(tasks)), tuple(failures), tuple(unknown))
+    return Plan(tuple(tasks), tuple(failures), tuple(unknown))
 
 
 def merge_result(task: Task, result: ResourceResult | None) -> None:
@@ -173,6 +174,7 @@ def _pair_task(pair: SyncPair, operation: SyncOperation, namespace: str) -> Task
         pair.target,
         pair.live,
         modified=pair.modified,
+        ignoring=pair.ignoring,
         default_namespace=namespace if pair.target is not None else "",
     )
 

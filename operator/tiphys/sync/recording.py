@@ -46,7 +46,7 @@ class Results:
             namespace=task.key.namespace,
             name=task.key.name,
             hook_type=str(task.phase) if task.is_hook else "",
-            sync_phase=str(task.phase),
+            sync_phase=str(task.order_phase),
             images=images_of(task.manifest),
             **changes,
         )

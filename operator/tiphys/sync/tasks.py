@@ -69,6 +69,8 @@ class Task:
     is_hook: bool = False
     modified: bool | None = None
     """Whether target and live differ; ``None`` when that is not known."""
+    ignoring: bool = False
+    """They differ where ignore rules look away; an apply is not idle."""
     status: Code | None = None
     outcome: Outcome | None = None
     message: str = ""
@@ -83,7 +85,6 @@ class Task:
     manifest: Manifest = None  # type: ignore[assignment]
     key: ResourceKey = None  # type: ignore[assignment]
     gvk: GVK = None  # type: ignore[assignment]
-    result_key: str = ""
     own_wave: int = 0
 
     def __post_init__(self) -> None:
@@ -96,9 +97,6 @@ class Task:
             self.key = self.key._replace(namespace=self.default_namespace)
         self.gvk = gvk_of(manifest)
         self.own_wave = hooks.wave(manifest)
-        self.result_key = TaskKey.of(
-            self.key.group, self.key.kind, self.key.namespace, self.key.name, self.phase
-        )
 
     @property
     def wave(self) -> int:
@@ -108,6 +106,12 @@ class Task:
     def order_phase(self) -> Phase:
         """The phase in which the task runs: a Namespace runs with the first object in it."""
         return self.phase if self.phase_override is None else self.phase_override
+
+    @property
+    def result_key(self) -> str:
+        """Names the result; of what moved, the phase it moved to counts (sync.md 9.2)."""
+        key = self.key
+        return TaskKey.of(key.group, key.kind, key.namespace, key.name, self.order_phase)
 
     @property
     def is_prune(self) -> bool:

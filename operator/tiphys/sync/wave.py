@@ -73,7 +73,7 @@ class WaveRunner:
         for task in tasks:
             if task.target is None or task.skip_dry_run:
                 continue
-            problem = refusal(task.target)
+            problem = refusal(task.target, choose(task.target, task.live, self.options))
             if problem is not None:
                 self.record(task, Code.SYNC_FAILED, problem)
                 ok = False
@@ -190,13 +190,16 @@ class WaveRunner:
         assert target is not None
         if self.options.dry_run and self._would_lack_namespace(task):
             return Applied(True, messages.applied(task.gvk, task.key.name, "created", dry_run=True))
+        if self.options.dry_run and task.deletes_before_creation and _is_leftover(task):
+            # it would be made anew; the server cannot be asked while the old one has the name
+            return Applied(True, messages.applied(task.gvk, task.key.name, "created", dry_run=True))
         if task.is_hook and not self.options.dry_run:
             if _is_ours(task):
                 # a killed step of this operation created it without recording it
                 return Applied(True, messages.applied(task.gvk, task.key.name, "created"))
             if task.live is None:
                 return await self._create_hook(task, target)
-        return await self.applier.apply(target, task.live, task.modified)
+        return await self.applier.apply(target, task.live, None if task.ignoring else task.modified)
 
     async def _create_hook(self, task: Task, target: Manifest) -> Applied:
         """Creates a hook that the cache does not know.
