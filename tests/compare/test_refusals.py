@@ -11,6 +11,11 @@ NUMBER = (
     "  .data.b: expected string, got &{[x\n y]}"
 )
 TOLD = "errors:\n  .data.a: expected string, got another type\n  .data.b: expected string, got another type"
+DUMP = (
+    ' "" is invalid: patch: Invalid value: "map[data:map[a:pass]\\"word metadata:map[annotations:map['
+    'x:{\\"data\\":{\\"a\\":1}}\\n]]]": cannot restore slice from int64'
+)
+NO_DUMP = ' "" is invalid: patch: Invalid value: "": cannot restore slice from int64'
 PLAIN = 'Secret "s" is invalid: data[tls.crt]: Required value'
 
 
@@ -23,6 +28,9 @@ PLAIN = 'Secret "s" is invalid: data[tls.crt]: Required value'
             TOLD,
         ),
         ("Secret", PLAIN, PLAIN),
+        ("Secret", DUMP, NO_DUMP),
+        ("ConfigMap", DUMP, NO_DUMP),
+        ("Secret", "bad: map[a:pass]word]: no", "bad: : no"),
         ("ConfigMap", NUMBER, NUMBER),
     ],
 )

@@ -86,3 +86,21 @@ async def test_a_namespace_that_moved_is_recorded_in_the_phase_it_moved_to(
 async def test_objects_leave_with_their_kind(client: ClusterClient, namespace: str) -> None:
     live = manifest("Vanished", "v", api="gone.example.com/v1", namespace=namespace)
     assert await delete_object(client, live, "Foreground") is None
+
+
+@pytest.mark.parametrize("data", [{"a": 424242}, {"a": {"b": "424242"}}, "424242", {"a": "424242!!"}])
+@pytest.mark.parametrize("option", ["", "ServerSideApply=true", "Replace=true"])
+@pytest.mark.parametrize("is_there", [True, False], ids=["there", "new"])
+async def test_a_refused_secret_stays_one(  # 13.6, 6
+    client: ClusterClient, namespace: str, data: object, option: str, is_there: bool
+) -> None:
+    rig = Rig(client, namespace)
+    if is_there:
+        rig.targets = [manifest("Secret", "s", data={"a": "eA=="})]
+        assert (await rig.finish()).phase == "Succeeded"
+    rig.targets = [manifest("Secret", "s", data=data, annotations={OPTIONS: option})]
+    rig.begin()
+    state = await rig.finish()
+    told = f"{state.message} {rig.messages()['Secret/s']}"
+    assert state.phase == "Failed"
+    assert "424242" not in told, told

@@ -19,15 +19,23 @@ FIRST_MASK = "++++++++"
 _STEP = "++++"
 SECRET = GroupKind("", "Secret")
 _QUOTED_VALUE = re.compile(r"got &.*?(?=\n +\.|\Z)", re.DOTALL)
+_QUOTED_DUMP = re.compile(r'"map\[(?:[^"\\]|\\.)*"', re.DOTALL)
+_DUMP = re.compile(r"map\[.*\]", re.DOTALL)
 
 
 def without_values(key: ResourceKey, refusal: str) -> str:
-    """What the API server said about an object, without the values of a Secret.
+    """What the API server said about an object, without dumps and without the values of a Secret.
 
-    A value of the wrong type (a password of digits without quotes) is quoted in the answer to a
-    server-side apply: ``.data.a: expected string, got &value.valueUnstructured{Value:1}``.
+    A patch that does not fit the type of an object comes back as a whole: ``patch: Invalid value:
+    "map[data:map[a:1] …]": cannot restore slice from int64``. No dump of a map is shown, of whatever
+    kind (sync.md 13.6). A value of the wrong type (a password of digits without quotes) is quoted in
+    the answer to a server-side apply: ``.data.a: expected string, got
+    &value.valueUnstructured{Value:1}``.
     """
-    return _QUOTED_VALUE.sub("got another type", refusal) if key.group_kind == SECRET else refusal
+    told = _QUOTED_DUMP.sub('""', refusal) if '"map[' in refusal else refusal
+    if key.group_kind != SECRET:
+        return told
+    return _DUMP.sub("", _QUOTED_VALUE.sub("got another type", told))
 
 
 def mask_secret(
