@@ -232,6 +232,7 @@ def build_rules(
             server_side_apply,
             include_mutation_webhook,
             tracking,
+            jq_timeout,
         )
     )
     return Rules(

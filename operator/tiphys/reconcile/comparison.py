@@ -220,7 +220,7 @@ async def _by_dry_run(inputs: ComparisonInputs, target: Target) -> Verdict | str
             if live is None:
                 return Verdict("different", "the object is gone")
             request = dry_run_request(manifest, live, inputs.rules)
-            answer = await inputs.client.patch(
+            answer = await inputs.dry_runner.patch(
                 target.gvk,
                 key.namespace,
                 key.name,

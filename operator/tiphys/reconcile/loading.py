@@ -6,6 +6,7 @@ Looks, operations and deletions all come here; what fails is given back as condi
 import msgspec
 
 from tiphys.compare.targets import TargetError
+from tiphys.projects.impersonation import ImpersonationError
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.desired import ClusterFacts, Desired, DesiredRequest, DesiredStateError
@@ -14,6 +15,7 @@ from tiphys.reconcile.pairs import Comparison, ComparisonInputs
 from tiphys.reconcile.refresh import namespace_metadata_differs
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import IgnoreRuleError, Situation, rules_of
+from tiphys.reconcile.syncing import client_for
 from tiphys.resources.application import ApplicationSource
 
 
@@ -91,6 +93,13 @@ async def compare_now(
         )
         rules = rules_of(services, bare, server_side_diff=False)
         desired = None
+    dry_runner = handle.client
+    if rules.server_side_diff:
+        # dry runs are made as whom the sync would write (sync.md 7)
+        try:
+            dry_runner = client_for(situation, handle, enforced=situation.settings.impersonation_enforced)
+        except ImpersonationError as error:
+            found, desired = [*found, (kinds.UNKNOWN_ERROR, str(error))], None
     return await services.comparer.compare(
         ComparisonInputs(
             app=app,
@@ -98,6 +107,7 @@ async def compare_now(
             project=situation.project,
             cluster=situation.cluster,
             client=handle.client,
+            dry_runner=dry_runner,
             cache=handle.cache,
             desired=desired,
             rules=rules,

@@ -76,6 +76,7 @@ class ComparisonInputs(msgspec.Struct, frozen=True):
 
     Attributes:
         desired: None when it could not be loaded (then ``found`` says why).
+        dry_runner: the client that dry runs are made with, maybe as somebody else.
         found: conditions found while loading.
     """
 
@@ -84,6 +85,7 @@ class ComparisonInputs(msgspec.Struct, frozen=True):
     project: AppProject
     cluster: Cluster
     client: ClusterClient
+    dry_runner: ClusterClient
     cache: ClusterCache
     desired: Desired | None
     rules: Rules

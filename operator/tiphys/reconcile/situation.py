@@ -116,6 +116,7 @@ def rules_of(services: Services, situation: Situation, *, server_side_diff: bool
         "ServerSideApply=true" in (policy.sync_options if policy else ()),
         "IncludeMutationWebhook=true" in options,
         situation.tracking,
+        settings.params.jq_timeout,
     )
     known = services.memory.rules.get(app.key)
     if known is not None and known[0] == inputs:
@@ -128,6 +129,7 @@ def rules_of(services: Services, situation: Situation, *, server_side_diff: bool
         server_side_apply,
         webhooks,
         tracking,
+        jq_timeout,
     ) = inputs
     rules = build_rules(
         ignore_differences,
@@ -137,6 +139,7 @@ def rules_of(services: Services, situation: Situation, *, server_side_diff: bool
         server_side_apply=server_side_apply,
         include_mutation_webhook=webhooks,
         tracking=tracking,
+        jq_timeout=jq_timeout,
     )
     services.memory.rules[app.key] = (inputs, rules)
     return rules
