@@ -224,6 +224,7 @@ def test_the_digest_names_the_rules() -> None:
     assert rules().digest == rules().digest
     assert rules().digest != rules(ignore(json_pointers=("/a",))).digest
     assert rules().digest != rules(server_side_diff=True).digest
+    assert rules().digest != rules(jq_timeout=2.0).digest
 
 
 def test_pairs_with_a_missing_side() -> None:  # sync.md 4.4

@@ -228,3 +228,28 @@ def test_an_object_too_large_for_client_side_apply(story: Story) -> None:
     assert results(sync_and_wait(story, dryRun=True))["ConfigMap/a"]["message"] == (
         "configmap/a unchanged (dry run)"
     )
+
+
+def test_waiting_for_confirmation_or_for_a_retry_can_be_ended(story: Story) -> None:
+    def wait_and_end(message: str, told: str) -> None:
+        story.wait(message, lambda app: message in operation_state(app).get("message", ""))
+        patch = json.dumps({"status": {"operationState": {"phase": "Terminating"}}})
+        story.kubectl("patch", APPLICATIONS, story.name, "-n", story.control, "--type=merge", "-p", patch)
+        assert story.wait_operation("Failed")["message"] == told
+
+    story.commit({"app/a.yaml": config_map("a"), "app/b.yaml": config_map("b")})
+    story.create_application()
+    sync_and_wait(story)
+    story.commit({"app/b.yaml": None})
+    story.kubectl("annotate", "configmap", "b", "-n", story.namespace, f"{OPTIONS}=Prune=confirm")
+    story.sync(prune=True)
+    wait_and_end("waiting for pruning confirmation of /ConfigMap/b", "Operation terminated")
+    assert story.object("configmap", "b") is not None
+    # it would be asked for without pruning, too (sync.md 23.1)
+    story.kubectl("annotate", "configmap", "b", "-n", story.namespace, f"{OPTIONS}-")
+    story.commit({"app/a.yaml": config_map("a", {"no key!": "x"})})
+    body = {"operation": {"sync": {}, "retry": {"limit": 2, "backoff": {"duration": "5m"}}}}
+    story.kubectl(
+        "patch", APPLICATIONS, story.name, "-n", story.control, "--type=merge", "-p", json.dumps(body)
+    )
+    wait_and_end("Retrying attempt #1 at", "Operation terminated (retried 1 times).")
