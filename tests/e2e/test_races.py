@@ -205,11 +205,11 @@ def test_a_manual_sync_costs_two_writes_and_a_look_at_rest_none(story: Story) ->
     story.create_application()
     story.wait("compared", lambda app: sync_status(app) == "OutOfSync")
     kubectl = [str(story.kubectl.program), f"--kubeconfig={story.kubectl.kubeconfig}"]
-    command = ["get", APPLICATIONS, story.name, "-n", "argocd", "--watch-only", "-o"]
+    command = ["get", APPLICATIONS, story.name, "-n", "argocd", "--watch", "-o"]
     show = "jsonpath={.metadata.resourceVersion}{'\\n'}"
     with subprocess.Popen([*kubectl, *command, show], stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
-        time.sleep(0.5)  # the watch stands
+        assert watch.stdout.readline()  # the state before: the watch stands
         story.sync()
         story.wait_operation("Succeeded")
         app = story.wait_synced()

@@ -69,14 +69,6 @@ def own_fields(live: Manifest, manager: str = FIELD_MANAGER) -> Fields | None:
     return None
 
 
-def has_apply_entry(live: Manifest, manager: str = FIELD_MANAGER) -> bool:
-    """Whether our manager applied this object server-side, at whatever version."""
-    return any(
-        entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
-        for entry in entries_of(live)
-    )
-
-
 def foreign_fields(live: Manifest, manager: str = FIELD_MANAGER) -> list[Fields | None]:
     """What each other entry owns; ``None`` for one whose fields were left out of the cache."""
     found: list[Fields | None] = []

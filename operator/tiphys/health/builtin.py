@@ -50,11 +50,6 @@ CHECKS: Mapping[GroupKind, Check] = {
 _POD = GroupKind("", "Pod")
 
 
-def has_builtin(kind: GroupKind) -> bool:
-    """Whether objects of the kind have a built-in check."""
-    return kind in CHECKS or kind == _POD
-
-
 def builtin(manifest: Manifest, gvk: GVK) -> Health | None:
     """The built-in verdict, ``None`` when the kind has none; never raises for a bad object."""
     if gvk.group_kind == _POD:

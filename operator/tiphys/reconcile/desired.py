@@ -11,7 +11,7 @@ a new commit wakes those whose files it touches; nobody else is bothered.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,9 +19,11 @@ import msgspec
 
 from tiphys.compare.targets import PreparedTargets, prepare_targets
 from tiphys.compare.tracking import Tracking
+from tiphys.kube.discovery import Discovery
 from tiphys.projects.permission import permits_source
+from tiphys.reconcile.groups import GroupName, RevisionGroups
 from tiphys.resources.application import Application, ApplicationSource
-from tiphys.resources.identity import AppKey
+from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.project import AppProject
 from tiphys.settings.model import Settings
 from tiphys.settings.repositories import Repositories, Repository
@@ -45,16 +47,6 @@ class DesiredStateError(Exception):
         self.transient = transient
 
 
-class ClusterFacts(msgspec.Struct, frozen=True):
-    """What rendering and normalisation may know of the destination cluster."""
-
-    server: str
-    version: str
-    api_versions: tuple[str, ...]
-    is_namespaced: Callable[[str, str], bool | None]
-    generation: int  # changes when discovery does
-
-
 class DesiredRequest(msgspec.Struct, frozen=True):
     """Everything a desired state is made of.
 
@@ -62,8 +54,10 @@ class DesiredRequest(msgspec.Struct, frozen=True):
         project: the effective one; it says which credentials a chart's dependencies may use.
         sources: the effective sources, or those an operation overrides them with.
         revisions: one per source; ``""`` means the source's target revision.
-        fresh: show the commit that is current now, even where it changes nothing.
+        server: the destination cluster, as the settings name it.
+        discovery: what it serves; a change of it makes a new snapshot, so its identity says enough.
         max_age: seconds that an answer of the repository may be old; None: as long as its cycle.
+            Whoever sets it asks for the commit that is current now, even where it changes nothing.
         no_cache: render again even if nothing changed.
     """
 
@@ -73,11 +67,16 @@ class DesiredRequest(msgspec.Struct, frozen=True):
     revisions: tuple[str, ...]
     settings: Settings
     tracking: Tracking
-    facts: ClusterFacts
+    server: str
+    discovery: Discovery
     project: AppProject
-    fresh: bool = False
     max_age: float | None = None
     no_cache: bool = False
+
+    @property
+    def fresh(self) -> bool:
+        """A person or an operation asked: the current commit is shown."""
+        return self.max_age is not None
 
 
 class Desired(msgspec.Struct, frozen=True):
@@ -106,14 +105,6 @@ class _ChartAccess(msgspec.Struct, frozen=True):
     digest: str
 
 
-class _Group:
-    """Applications that follow one revision of one repository."""
-
-    def __init__(self, commit: str) -> None:
-        self.commit = commit
-        self.members: dict[AppKey, int] = {}  # application -> index of the source
-
-
 class DesiredStates:
     """Loads desired states and remembers the last of each application."""
 
@@ -122,19 +113,14 @@ class DesiredStates:
         self._renderer = renderer
         self._memos: dict[AppKey, _Memo] = {}
         self._access: dict[str, _ChartAccess] = {}
-        self._groups: dict[tuple[str, ...], _Group] = {}
-        self._memberships: dict[AppKey, set[tuple[str, ...]]] = {}
+        self._groups = RevisionGroups()
         self.on_moved: Callable[[AppKey], None] = lambda key: None
         """Called for each application whose files a new commit touches."""
 
     def forget(self, key: AppKey) -> None:
         """Drop what is remembered of an application that is gone."""
         self._memos.pop(key, None)
-        for group in self._memberships.pop(key, ()):
-            members = self._groups[group].members
-            members.pop(key, None)
-            if not members:
-                del self._groups[group]
+        self._groups.settle(key, set())
 
     async def load(self, request: DesiredRequest) -> Desired:
         """Resolve, render and prepare.
@@ -153,6 +139,7 @@ class DesiredStates:
             return memo.desired
         repositories: list[Repository] = []
         commits: list[str] = []
+        followed: set[GroupName] = set()
         for index, source in enumerate(sources):
             repository = request.settings.repositories.lookup(source.repo_url, request.app.spec.project)
             repositories.append(repository)
@@ -163,7 +150,9 @@ class DesiredStates:
                 raise _failure(index, count, error) from error
             commits.append(commit)
             if not wanted and not source.chart:
-                await self._follow(key, index, repository, source, commit)
+                followed.add(await self._follow(key, repository, source, commit))
+        if not any(request.revisions):  # pinned revisions say nothing of what is followed
+            self._groups.settle(key, followed)
 
         revisions = tuple(commits)
         if memo is not None and memo.commits == revisions:
@@ -184,15 +173,8 @@ class DesiredStates:
             and await self._has_keys(request, repositories, stored, keys)
         ):
             revisions = stored  # after a restart, too, an untouched application keeps its revision
-        prepared = prepare_targets(
-            [msgspec.json.decode(body) for each in rendered for body in each.manifests],
-            is_namespaced=request.facts.is_namespaced,
-            destination_namespace=request.app.spec.destination.namespace,
-            tracking=request.tracking,
-            instance=request.instance,
-            is_excluded=lambda group, kind: request.settings.resource_filter.is_excluded(
-                group, kind, request.facts.server
-            ),
+        prepared = prepared_targets(
+            request, [msgspec.json.decode(body) for each in rendered for body in each.manifests]
         )
         desired = Desired(revisions, tuple(each.source_type for each in rendered), prepared)
         self._memos[key] = _Memo(
@@ -201,34 +183,25 @@ class DesiredStates:
         return desired
 
     async def _follow(
-        self, key: AppKey, index: int, repository: Repository, source: ApplicationSource, commit: str
-    ) -> None:
+        self, key: AppKey, repository: Repository, source: ApplicationSource, commit: str
+    ) -> GroupName:
         """Join the group of a followed revision; the first to see it move wakes those concerned."""
-        name = (
-            repository.url,
-            repository.credential_digest,
-            source.target_revision,
-            source.tag_prefix,
-        )
-        group = self._groups.get(name)
-        if group is None:
-            group = self._groups[name] = _Group(commit)
-        if key not in group.members:
-            self._memberships.setdefault(key, set()).add(name)
-        group.members[key] = index
-        if group.commit == commit:
-            return
-        before, group.commit = group.commit, commit
+        digest = repository.credential_digest
+        name = GroupName(repository.url, digest, source.target_revision, source.tag_prefix)
+        before = self._groups.join(key, name, commit)
+        if before is None:
+            return name
         changed: Sequence[str] | None
         try:
             changed = await self._git.changed_paths(repository, before, commit)
         except SourceError:
             changed = None  # the old commit is gone: anything may have changed
-        for member, position in list(group.members.items()):
+        for member in self._groups.others(key, name):
             memo = self._memos.get(member)
-            reads = memo.reads[position] if memo is not None and position < len(memo.reads) else None
-            if member != key and (changed is None or reads is None or touches(changed, reads)):
+            known = memo.reads if memo is not None else (None,)
+            if changed is None or any(reads is None or touches(changed, reads) for reads in known):
                 self.on_moved(member)
+        return name
 
     def _reads(
         self, request: DesiredRequest, repositories: Sequence[Repository], commits: Sequence[str]
@@ -242,7 +215,7 @@ class DesiredStates:
         )
 
     def _kept(self, memo: _Memo, request: DesiredRequest) -> Desired:
-        if request.fresh:  # a person or an operation asked: show the commit it was asked at
+        if request.fresh:
             memo.desired = msgspec.structs.replace(memo.desired, revisions=memo.commits)
         return memo.desired
 
@@ -286,7 +259,7 @@ class DesiredStates:
     ) -> str:
         if source.chart:
             return await self._renderer.charts.resolve(
-                repository, source.chart, wanted or source.target_revision, fresh=request.max_age is not None
+                repository, source.chart, wanted or source.target_revision, fresh=request.fresh
             )
         return await self._git.resolve(
             repository,
@@ -303,9 +276,8 @@ class DesiredStates:
             spec.destination,
             request.instance,
             request.tracking,
-            request.facts.server,
-            request.facts.version,
-            request.facts.generation,
+            request.server,
+            request.discovery,  # itself: held here, its identity cannot be another's
             request.settings.rendering,
             request.settings.resource_filter,
         )
@@ -328,8 +300,8 @@ class DesiredStates:
             app_namespace=app.metadata.namespace,
             project=app.spec.project or "default",
             destination_namespace=app.spec.destination.namespace,
-            kube_version=request.facts.version,
-            api_versions=request.facts.api_versions,
+            kube_version=request.discovery.version,
+            api_versions=request.discovery.api_versions,
             settings=request.settings.rendering,
             refs=refs,
             repositories=access.repositories,
@@ -362,6 +334,23 @@ def stored_revisions(app: Application) -> tuple[str, ...]:
     """The revisions of the last comparison, one per source."""
     sync = app.status.sync
     return tuple(sync.revisions or ()) if app.spec.has_multiple_sources else (sync.revision,)
+
+
+def prepared_targets(request: DesiredRequest, manifests: Iterable[Manifest]) -> PreparedTargets:
+    """The targets of what was rendered or sent for an application.
+
+    Raises:
+        TargetError: one cannot be prepared.
+    """
+    is_excluded = request.settings.resource_filter.is_excluded
+    return prepare_targets(
+        manifests,
+        is_namespaced=request.discovery.is_namespaced,
+        destination_namespace=request.app.spec.destination.namespace,
+        tracking=request.tracking,
+        instance=request.instance,
+        is_excluded=lambda group, kind: is_excluded(group, kind, request.server),
+    )
 
 
 def touches(changed: Sequence[str], reads: Sequence[str]) -> bool:

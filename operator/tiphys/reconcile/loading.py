@@ -9,7 +9,7 @@ from tiphys.compare.targets import TargetError
 from tiphys.projects.impersonation import ImpersonationError
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
-from tiphys.reconcile.desired import ClusterFacts, Desired, DesiredRequest, DesiredStateError
+from tiphys.reconcile.desired import Desired, DesiredRequest, DesiredStateError
 from tiphys.reconcile.local import LocalManifestError, local_desired
 from tiphys.reconcile.pairs import Comparison, ComparisonInputs
 from tiphys.reconcile.refresh import namespace_metadata_differs
@@ -35,7 +35,6 @@ async def load_desired(
     ``manifests`` are those of a local sync: they stand for what the sources would render.
     ``max_age``: seconds that the repository's last answer may be old; None: as long as its cycle.
     """
-    discovery = await handle.client.discovery()
     request = DesiredRequest(
         app=situation.app,
         instance=situation.instance,
@@ -43,14 +42,8 @@ async def load_desired(
         revisions=revisions,
         settings=situation.settings,
         tracking=situation.tracking,
-        facts=ClusterFacts(
-            server=situation.cluster.server,
-            version=discovery.version,
-            api_versions=discovery.api_versions,
-            is_namespaced=discovery.is_namespaced,
-            generation=id(discovery),
-        ),
-        fresh=max_age is not None,
+        server=situation.cluster.server,
+        discovery=await handle.client.discovery(),
         max_age=max_age,
         project=situation.project,
         no_cache=no_cache,

@@ -6,8 +6,7 @@ the looks that follow it (applications.md 10.2 step 4); there is no revision the
 
 import yaml
 
-from tiphys.compare.targets import prepare_targets
-from tiphys.reconcile.desired import Desired, DesiredRequest
+from tiphys.reconcile.desired import Desired, DesiredRequest, prepared_targets
 from tiphys.resources.application import Application, SyncOperation
 from tiphys.resources.identity import Manifest
 from tiphys.sources.yamlgo import YamlError, load_documents
@@ -41,15 +40,5 @@ def local_desired(request: DesiredRequest, manifests: tuple[str, ...]) -> Desire
             objects.extend(load_documents(text.encode(), f"manifest {number}"))
         except (YamlError, yaml.YAMLError, ValueError) as error:
             raise LocalManifestError(str(error)) from None
-    settings = request.settings
-    prepared = prepare_targets(
-        objects,
-        is_namespaced=request.facts.is_namespaced,
-        destination_namespace=request.app.spec.destination.namespace,
-        tracking=request.tracking,
-        instance=request.instance,
-        is_excluded=lambda group, kind: settings.resource_filter.is_excluded(
-            group, kind, request.facts.server
-        ),
-    )
+    prepared = prepared_targets(request, objects)
     return Desired(() if request.app.spec.has_multiple_sources else ("",), (), prepared)

@@ -6,7 +6,7 @@ secret (durations, numbers, booleans of settings); readers of Secrets word their
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from tiphys.resources.times import go_duration
@@ -178,14 +178,3 @@ def size(text: str) -> int:
 def label_list(text: str) -> tuple[str, ...]:
     """A comma list in which spaces never count (event labels, masked annotations)."""
     return tuple(word for word in text.replace(" ", "").split(",") if word)
-
-
-def string_map(value: Any) -> Mapping[str, str]:
-    """A decoded mapping whose values must be text.
-
-    Raises:
-        ValueError: the value is no mapping of text to text.
-    """
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise ValueError("expected a map of text to text")
-    return {str(key): item for key, item in value.items()}
