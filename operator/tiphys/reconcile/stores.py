@@ -31,6 +31,8 @@ class Stored(NamedTuple, Generic[T]):
 
 
 Keep = Callable[[T | None, T, Manifest, Any], Any]
+Listener = Callable[[T | None, T | None], None]
+"""Told the old and the new state of an object: added, changed, deleted (new is None)."""
 
 REMEMBERED_DELETIONS = 1000
 
@@ -50,6 +52,16 @@ class Store(Generic[T]):
         self._kept: dict[AppKey, Any] = {}
         self._objects: dict[AppKey, T] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()  # uids, so that a late answer revives none
+        self._listeners: list[Listener[T]] = []
+
+    def listen(self, listener: Listener[T]) -> Callable[[], None]:
+        """Have every change told, in order, until the returned function is called."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _tell(self, old: T | None, new: T | None) -> None:
+        for listener in tuple(self._listeners):
+            listener(old, new)
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -78,6 +90,7 @@ class Store(Generic[T]):
             kept = self._keep(same, new, manifest, self._kept.pop(key, None))
             if kept is not None:
                 self._kept[key] = kept
+        self._tell(old, new)
         return Stored(old, new)
 
     def kept(self, key: AppKey) -> Any:
@@ -93,7 +106,9 @@ class Store(Generic[T]):
         if len(self._deleted) > REMEMBERED_DELETIONS:
             self._deleted.popitem(last=False)
         self._kept.pop(key, None)
-        return self._objects.pop(key)
+        gone = self._objects.pop(key)
+        self._tell(gone, None)
+        return gone
 
 
 def is_newer(metadata: Manifest, held: ObjectMeta) -> bool:

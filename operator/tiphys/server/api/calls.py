@@ -1,0 +1,33 @@
+"""One call of a method, as the method sees it: who calls, by which transport, until when."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tiphys.access.identity import NOBODY, Identity
+
+
+class Call(msgspec.Struct):
+    """The context of a call; made by a transport, filled in by ``invoke``.
+
+    Attributes:
+        transport: ``rest``, ``grpc`` or ``grpc-web``.
+        metadata: what came along, keys in lower case (``authorization``, ``token``,
+            ``grpcgateway-cookie``, ``user-agent``…); of a repeated key all values in order.
+        peer: address of the client, for the log.
+        deadline: moment of the loop's clock at which the client gives up, or None.
+        identity: who calls.
+        headers: response header metadata (``renew-token``).
+    """
+
+    transport: str = "rest"
+    metadata: Mapping[str, tuple[str, ...]] = {}
+    peer: str = ""
+    deadline: float | None = None
+    identity: Identity = NOBODY
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def first(self, key: str) -> str:
+        """The first value of a metadata key, or ``""``."""
+        values = self.metadata.get(key)
+        return values[0] if values else ""

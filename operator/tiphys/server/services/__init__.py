@@ -1,0 +1,1 @@
+"""The services of the API: one module or folder for each, every method once (``api.rpc``)."""
