@@ -1,4 +1,4 @@
-"""Kubernetes Events about applications: what is said, and saying it (applications.md 24).
+"""Kubernetes Events about our own kinds: what is said, and saying it (applications.md 24).
 
 Only transitions make Events: they are the costliest part of a small sync (1.2 ms of the API server
 each). Sending is done by one background task with a bounded buffer, so that a slow API server never
@@ -8,12 +8,14 @@ holds a reconcile; what does not fit is dropped and counted in the log.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.resources.application import Application, OperationState
 from tiphys.resources.identity import AppKey, Manifest
+from tiphys.resources.meta import ObjectMeta
 from tiphys.resources.times import to_timestamp
 from tiphys.telemetry.logs import get_logger
 
@@ -56,30 +58,73 @@ def sync_completed(state: OperationState) -> EventMessage:
     return EventMessage("OperationCompleted", " ".join([*words, f"failed: {state.message}"]), "Warning")
 
 
+class Involved(msgspec.Struct, frozen=True):
+    """The object that an Event is about; the Event is posted to its namespace."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+
+    @property
+    def key(self) -> AppKey:
+        """Namespace and name."""
+        return AppKey(self.namespace, self.name)
+
+    @classmethod
+    def of(cls, thing: "OurKind") -> "Involved":
+        """One of our own kinds."""
+        metadata = thing.metadata
+        return cls(
+            thing.api_version,
+            thing.kind,
+            metadata.namespace,
+            metadata.name,
+            metadata.uid,
+            metadata.resource_version,
+        )
+
+
+class OurKind(Protocol):
+    """An Application, AppProject or ApplicationSet."""
+
+    @property
+    def api_version(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
 def event_manifest(
-    app: Application, event: EventMessage, now: datetime, stamp: int, labels: Mapping[str, str] | None = None
+    involved: Involved,
+    event: EventMessage,
+    now: datetime,
+    *,
+    component: str = COMPONENT,
+    annotations: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """The Event object; ``stamp`` (nanoseconds) makes its name unique."""
-    metadata = app.metadata
+    """The Event object, but for its name, which :class:`EventQueue` makes unique."""
     moment = to_timestamp(now)
-    manifest: Manifest = {
+    metadata: Manifest = {"namespace": involved.namespace}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    if labels:
+        metadata["labels"] = dict(labels)
+    return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {
-            "name": f"{metadata.name}.{stamp:x}",
-            "namespace": metadata.namespace,
-            "annotations": {
-                "dest-server": app.spec.destination.server,
-                "dest-namespace": app.spec.destination.namespace,
-            },
-        },
+        "metadata": metadata,
         "involvedObject": {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "namespace": metadata.namespace,
-            "name": metadata.name,
-            "uid": metadata.uid,
-            "resourceVersion": metadata.resource_version,
+            "apiVersion": involved.api_version,
+            "kind": involved.kind,
+            "namespace": involved.namespace,
+            "name": involved.name,
+            "uid": involved.uid,
+            "resourceVersion": involved.resource_version,
         },
         "reason": event.reason,
         "message": event.message[:1024],
@@ -87,21 +132,23 @@ def event_manifest(
         "count": 1,
         "firstTimestamp": moment,
         "lastTimestamp": moment,
-        "source": {"component": COMPONENT},
+        "source": {"component": component},
     }
-    if labels:
-        manifest["metadata"]["labels"] = dict(labels)
-    return manifest
 
 
-class EventSender:
+def destination_annotations(app: Application) -> dict[str, str]:
+    """What every Event about an application carries."""
+    destination = app.spec.destination
+    return {"dest-server": destination.server, "dest-namespace": destination.namespace}
+
+
+class EventQueue:
     """Sends Events in the background.
 
     Args:
         post: posts the JSON of one Event of a namespace; its answer is not read.
         wanted: whether Events of this reason are sent (``--enable-k8s-event``).
         nanoseconds: a clock for unique names.
-        labels: those that the Events of an application carry (``resource.includeEventLabelKeys``).
     """
 
     def __init__(
@@ -109,26 +156,21 @@ class EventSender:
         post: Callable[[str, bytes], Awaitable[object]],
         wanted: Callable[[str], bool],
         nanoseconds: Callable[[], int],
-        labels: Callable[[Application], Mapping[str, str]] = lambda app: {},
     ):
         self._post = post
-        self._wanted = wanted
+        self.wanted = wanted
         self._nanoseconds = nanoseconds
-        self._labels = labels
         self._buffer: asyncio.Queue[tuple[AppKey, bytes]] = asyncio.Queue(BUFFER)
         self._last_stamp = 0
 
-    def emit(self, app: Application, events: Iterable[EventMessage], now: datetime) -> None:
-        """Queue Events about ``app``; never waits."""
-        for event in events:
-            if not self._wanted(event.reason):
-                continue
-            self._last_stamp = max(self._last_stamp + 1, self._nanoseconds())
-            try:
-                manifest = event_manifest(app, event, now, self._last_stamp, self._labels(app))
-                self._buffer.put_nowait((app.key, msgspec.json.encode(manifest)))
-            except asyncio.QueueFull:
-                log.warning("event dropped, the buffer is full", extra={"app": str(app.key)})
+    def put(self, involved: Involved, manifest: Manifest) -> None:
+        """Queue an Event (:func:`event_manifest`) and name it; never waits."""
+        self._last_stamp = max(self._last_stamp + 1, self._nanoseconds())
+        manifest["metadata"]["name"] = f"{involved.name}.{self._last_stamp:x}"
+        try:
+            self._buffer.put_nowait((involved.key, msgspec.json.encode(manifest)))
+        except asyncio.QueueFull:
+            log.warning("event dropped, the buffer is full", extra={"object": str(involved.key)})
 
     async def flush(self) -> None:
         """Wait until everything queued was sent."""
@@ -146,6 +188,35 @@ class EventSender:
             try:
                 await self._post(key.namespace, body)
             except (ApiError, ClusterUnreachable) as error:
-                log.warning("event not sent: %s", error, extra={"app": str(key)})
+                log.warning("event not sent: %s", error, extra={"object": str(key)})
             finally:
                 self._buffer.task_done()
+
+
+class EventSender(EventQueue):
+    """The controllers' Events about applications.
+
+    Args:
+        labels: those that the Events of an application carry (``resource.includeEventLabelKeys``).
+    """
+
+    def __init__(
+        self,
+        post: Callable[[str, bytes], Awaitable[object]],
+        wanted: Callable[[str], bool],
+        nanoseconds: Callable[[], int],
+        labels: Callable[[Application], Mapping[str, str]] = lambda app: {},
+    ):
+        super().__init__(post, wanted, nanoseconds)
+        self._labels = labels
+
+    def emit(self, app: Application, events: Iterable[EventMessage], now: datetime) -> None:
+        """Queue Events about ``app``; never waits."""
+        for event in events:
+            if self.wanted(event.reason):
+                involved = Involved.of(app)
+                annotations, labels = destination_annotations(app), self._labels(app)
+                self.put(
+                    involved,
+                    event_manifest(involved, event, now, annotations=annotations, labels=labels),
+                )
