@@ -54,9 +54,10 @@ def _wait_until_served(kubectl: Kubectl, *, seconds: float = 30) -> None:
 class Operator:
     """One running ``tiphys run``."""
 
-    def __init__(self, program: Program, metrics_url: str) -> None:
+    def __init__(self, program: Program, metrics_url: str, api_address: str = "") -> None:
         self.program = program
         self.metrics_url = metrics_url
+        self.api_address = api_address
 
     @classmethod
     def start(
@@ -83,7 +84,7 @@ class Operator:
         kubeconfig = folder / f"{name}.kubeconfig"
         token = kubectl.service_account_token(namespace, SERVICE_ACCOUNT)
         kubectl.kubeconfig_with_token(kubeconfig, token, namespace=namespace)
-        (port,) = free_ports(1)
+        port, api_port = free_ports(2)
         clean = clean_environment(folder)
         clean |= {
             "PATH": f"{binaries}{os.pathsep}{clean['PATH']}",
@@ -95,11 +96,13 @@ class Operator:
             "run",
             f"--kubeconfig={kubeconfig}",
             f"--namespace={namespace}",
-            f"--metrics-port={port}",
+            f"--controller-metrics-port={port}",
+            "--server-metrics-port=0",
+            f"--port={api_port}",
             *arguments,
         ]
         program = Program.start(name, command, folder=folder, env=clean | dict(environment or {}))
-        operator = cls(program, f"http://127.0.0.1:{port}")
+        operator = cls(program, f"http://127.0.0.1:{port}", f"127.0.0.1:{api_port}")
         try:
             program.wait_until(operator.is_ready, seconds=seconds)
         except BaseException:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import click
 
-ROLES = ("controller",)
+from tiphys.settings.rows import CONTROLLER, SERVER
+
+ROLES = (CONTROLLER, SERVER)
+"""The roles that ``run`` has; one process runs all of them unless told otherwise."""
 DEFAULT_NAMESPACE = "argocd"
 
 

@@ -7,11 +7,12 @@ events for its object, so nothing gets out of :func:`_guarded`; a watch whose ta
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import aiohttp
 import kopf
+import msgspec
 
 from tiphys.handlers.forgetting import NothingRemembered
 from tiphys.handlers.liveness import Liveness
@@ -26,16 +27,21 @@ WORKER_LIMIT = 16
 PAGE = 500
 SILENCE = 150.0
 """Bookmarks come every minute; a stream silent for so many seconds is taken for half-open."""
-KINDS = ("applications", "appprojects", "configmaps", "secrets")
+KINDS = ("applications", "applicationsets", "appprojects", "configmaps", "secrets")
+SPREAD = ("applications", "applicationsets")
+"""Kinds that may live in other namespaces than the control plane's."""
 
 
-class Triggers(Protocol):
-    """What watch events of our kinds cause (the controller)."""
+class Taker(msgspec.Struct, frozen=True):
+    """What is done with the objects of one of our kinds.
 
-    def application_seen(self, manifest: Manifest) -> None: ...
-    def application_gone(self, key: AppKey, uid: str) -> None: ...
-    def project_seen(self, manifest: Manifest) -> None: ...
-    def project_gone(self, key: AppKey, uid: str) -> None: ...
+    Attributes:
+        seen: told of an object that is there, in its newest state.
+        gone: told the key and uid of an object that is not.
+    """
+
+    seen: Callable[[Manifest], Any]
+    gone: Callable[[AppKey, str], Any]
 
 
 class SettingsSink(Protocol):
@@ -51,7 +57,8 @@ class Watching:
     Args:
         connection: to the control cluster.
         control_namespace: where projects and settings live.
-        everywhere: watch Applications in all namespaces.
+        everywhere: watch Applications and ApplicationSets in all namespaces.
+        takers: what takes each of our kinds, by plural name.
         on_gap: told the plural name of a kind whose deletions may have been missed.
         on_started: called when Kopf is up (it has taken the signals of the process then).
     """
@@ -62,7 +69,7 @@ class Watching:
         control_namespace: str,
         *,
         everywhere: bool,
-        triggers: Triggers,
+        takers: Mapping[str, Taker],
         settings: SettingsSink,
         on_gap: Callable[[str], None],
         on_started: Callable[[], None] = lambda: None,
@@ -70,9 +77,9 @@ class Watching:
         self._connection = connection
         self._namespace = control_namespace
         self._everywhere = everywhere
-        self._triggers = triggers
+        self._takers = takers
         self._settings = settings
-        self._on_started = on_started
+        self.on_started = on_started
         self.liveness = Liveness(KINDS, on_gap)
 
     async def run(self) -> None:
@@ -80,8 +87,9 @@ class Watching:
         home = kopf.OperatorRegistry()
         apps = kopf.OperatorRegistry() if self._everywhere else home
         self._register_settings(home)
-        self._register_projects(home)
-        self._register_applications(apps)
+        self._register_kind(home, "appprojects")
+        for plural in SPREAD:
+            self._register_kind(apps, plural)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._operate(home, namespaces=[self._namespace]))
             if apps is not home:
@@ -119,29 +127,19 @@ class Watching:
         tasks = await kopf.spawn_tasks(
             registry=registry, settings=settings, standalone=True, stop_flag=asyncio.Event(), **reach
         )
-        self._on_started()
+        self.on_started()
         await kopf.run_tasks(tasks, ignored=others)
         raise RuntimeError("the watch of our own kinds ended")
 
-    def _register_applications(self, registry: kopf.OperatorRegistry) -> None:
-        @kopf.on.event(GROUP, VERSION, "applications", registry=registry, id="applications")
+    def _register_kind(self, registry: kopf.OperatorRegistry, plural: str) -> None:
+        @kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)
         @_guarded
-        def on_application(event: Any, **_: Any) -> None:
-            manifest = event["object"]
+        def on_event(event: Any, **_: Any) -> None:
+            manifest, taker = event["object"], self._takers[plural]
             if event["type"] == "DELETED":
-                self._triggers.application_gone(_key(manifest), manifest["metadata"].get("uid", ""))
+                taker.gone(_key(manifest), manifest["metadata"].get("uid", ""))
             else:
-                self._triggers.application_seen(manifest)
-
-    def _register_projects(self, registry: kopf.OperatorRegistry) -> None:
-        @kopf.on.event(GROUP, VERSION, "appprojects", registry=registry, id="appprojects")
-        @_guarded
-        def on_project(event: Any, **_: Any) -> None:
-            manifest = event["object"]
-            if event["type"] == "DELETED":
-                self._triggers.project_gone(_key(manifest), manifest["metadata"].get("uid", ""))
-            else:
-                self._triggers.project_seen(manifest)
+                taker.seen(manifest)
 
     def _register_settings(self, registry: kopf.OperatorRegistry) -> None:
         for kind, plural in (("ConfigMap", "configmaps"), ("Secret", "secrets")):
