@@ -7,8 +7,9 @@ import pytest
 from tiphys.live.nodeinfo import describe
 from tiphys.live.podinfo import effective_requests, pod_items
 from tiphys.live.quantities import millis
-from tiphys.live.records import Networking, NetworkTarget, NodeInfo
+from tiphys.live.records import NodeInfo
 from tiphys.resources.identity import GroupKind, Manifest
+from tiphys.resources.messages.trees import LoadBalancerIngress, ResourceNetworkingInfo, ResourceRef
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def described(kind: GroupKind, **parts: Any) -> NodeInfo:
     return info
 
 
-def networking(kind: GroupKind, **parts: Any) -> Networking:
+def networking(kind: GroupKind, **parts: Any) -> ResourceNetworkingInfo:
     found = described(kind, **parts).networking
     assert found is not None
     return found
@@ -176,11 +177,11 @@ def networking(kind: GroupKind, **parts: Any) -> Networking:
 
 def test_service_balancer_shows_only_for_its_type() -> None:
     status = {"loadBalancer": {"ingress": [{"ip": "1.2.3.4", "ports": []}]}}
-    assert networking(SERVICE, spec={"selector": {"a": "b"}}, status=status) == Networking(
+    assert networking(SERVICE, spec={"selector": {"a": "b"}}, status=status) == ResourceNetworkingInfo(
         target_labels={"a": "b"}
     )
     shown = networking(SERVICE, spec={"type": "LoadBalancer"}, status=status)
-    assert shown.ingress == ({"ip": "1.2.3.4"},)
+    assert shown.ingress == (LoadBalancerIngress(ip="1.2.3.4"),)
 
 
 def rule(host: str = "", *paths: str) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def rule(host: str = "", *paths: str) -> dict[str, Any]:
 def test_ingress_urls(spec: dict[str, Any], status: dict[str, Any], urls: tuple[str, ...]) -> None:
     shown = networking(INGRESS, spec=spec, status=status)
     assert shown.external_urls == urls
-    assert shown.target_refs == (NetworkTarget("", "Service", "n", "svc"),)
+    assert shown.target_refs == (ResourceRef(kind="Service", namespace="n", name="svc"),)
 
 
 def test_links_join_and_defaults_can_be_switched_off() -> None:
@@ -233,7 +234,7 @@ def test_gateway_urls() -> None:
     status = {"addresses": [{"type": "IPAddress", "value": "1.1.1.1"}]}
     shown = networking(GroupKind("gateway.networking.k8s.io", "Gateway"), spec=spec, status=status)
     assert shown.external_urls == ("http://1.1.1.1:8080", "https://a.example")
-    assert shown.ingress == ({"ip": "1.1.1.1"},)
+    assert shown.ingress == (LoadBalancerIngress(ip="1.1.1.1"),)
 
 
 def test_route_targets() -> None:
@@ -243,8 +244,8 @@ def test_route_targets() -> None:
     }
     shown = networking(GroupKind("gateway.networking.k8s.io", "HTTPRoute"), spec=spec)
     assert shown.target_refs == (
-        NetworkTarget("gateway.networking.k8s.io", "Gateway", "infra", "gw"),
-        NetworkTarget("", "Service", "n", "svc"),
+        ResourceRef(group="gateway.networking.k8s.io", kind="Gateway", namespace="infra", name="gw"),
+        ResourceRef(kind="Service", namespace="n", name="svc"),
     )
 
 

@@ -10,15 +10,14 @@ from tiphys.live.records import (
     NO_DETAILS,
     Details,
     HostDetails,
-    InfoItem,
     LiveObject,
-    Networking,
     NodeInfo,
     Owner,
 )
 from tiphys.live.store import Store
 from tiphys.live.tree import hosts, resource_tree, summarize
 from tiphys.resources.identity import GroupKind, ResourceKey
+from tiphys.resources.messages.trees import InfoItem, ResourceNetworkingInfo
 
 
 def live(
@@ -161,7 +160,7 @@ def test_node_json_has_the_reference_names() -> None:
     # health-and-resources.md 9.1
     store = Store()
     top = store.put(live("Service", "s"))
-    info = NodeInfo((InfoItem("Node", ""),), ("i:1",), Networking(external_urls=("http://x",)))
+    info = NodeInfo((InfoItem(name="Node"),), ("i:1",), ResourceNetworkingInfo(external_urls=("http://x",)))
     store.put(live("Pod", "p", [owned_by(top)], info=info))
     node = resource_tree(store, [top.key], everything)[0]
     assert as_json(node) == {
@@ -188,7 +187,7 @@ def test_hosts_sum_requests_of_own_and_other_pods() -> None:
     host = HostDetails({"cpu": 4000, "memory": 0}, {"osImage": "os"}, {"zone": "a", "secret": "b"})
     store.put(live("Node", "node-1", namespace="", info=NodeInfo(host=host)))
     for name, cpu in (("own", "100"), ("other", "250")):
-        items = (InfoItem("Node", "node-1"), InfoItem("cpu", cpu))
+        items = (InfoItem(name="Node", value="node-1"), InfoItem(name="cpu", value=cpu))
         store.put(live("Pod", name, info=NodeInfo(items)))
     nodes = resource_tree(store, [ResourceKey("", "Pod", "n", "own")], everything)
     found = hosts(store, nodes, frozenset({"zone"}))

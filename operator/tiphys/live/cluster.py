@@ -29,8 +29,10 @@ from tiphys.live.outage import Outage
 from tiphys.live.reading import Reading, Tracking
 from tiphys.live.records import Change, LiveObject, is_stale
 from tiphys.live.scope import OutOfScope, Scope
-from tiphys.live.tree import ResourceNode, Summary, resource_tree, summarize, walk
+from tiphys.live.tree import hosts, resource_tree, summarize, walk
 from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, gvk_of, key_of
+from tiphys.resources.messages.trees import HostInfo, ResourceNode
+from tiphys.resources.status import ApplicationSummary
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -262,9 +264,13 @@ class ClusterCache:
         (health-and-resources.md 9.2). What is not permitted is left out with its subtree."""
         return resource_tree(self._store, roots, permitted)
 
-    def summary(self, instance: str) -> Summary:
+    def summary(self, instance: str) -> ApplicationSummary:
         """Images and URLs of the objects of an application and all their descendants."""
         return summarize(self._store, list(self.managed(instance)))
+
+    def hosts(self, nodes: Iterable[ResourceNode], allowed_labels: frozenset[str]) -> list[HostInfo]:
+        """The Kubernetes nodes that run Pods of a tree (health-and-resources.md 9.4)."""
+        return hosts(self._store, nodes, allowed_labels)
 
     def is_watched(self, kind: GroupKind) -> bool:
         """Whether objects of the kind are followed (not excluded, not denied)."""

@@ -11,8 +11,14 @@ from urllib.parse import urlsplit
 from tiphys.live.depth import NODE, POD
 from tiphys.live.podinfo import pod_images, pod_items
 from tiphys.live.quantities import millis
-from tiphys.live.records import HostDetails, InfoItem, Networking, NetworkTarget, NodeInfo
+from tiphys.live.records import HostDetails, NodeInfo
 from tiphys.resources.identity import GroupKind, Manifest
+from tiphys.resources.messages.trees import (
+    InfoItem,
+    LoadBalancerIngress,
+    ResourceNetworkingInfo,
+    ResourceRef,
+)
 
 LINK_PREFIX = "link.argocd.argoproj.io/"
 IGNORE_LINKS = "argocd.argoproj.io/ignore-default-links"
@@ -29,22 +35,22 @@ def describe(kind: GroupKind, manifest: Manifest, custom_labels: tuple[str, ...]
     items: list[InfoItem] = []
     revision = _revision(manifest, annotations)
     if revision > 0:
-        items.append(InfoItem("Revision", f"Rev:{revision}"))
-    items.extend(InfoItem(name, labels[name]) for name in custom_labels if name in labels)
+        items.append(InfoItem(name="Revision", value=f"Rev:{revision}"))
+    items.extend(InfoItem(name=name, value=labels[name]) for name in custom_labels if name in labels)
     links = _links(annotations)
     images: tuple[str, ...] = ()
     host = None
-    networking = Networking(external_urls=links) if links else None
+    networking = ResourceNetworkingInfo(external_urls=links) if links else None
     if kind == POD:
         items.extend(pod_items(manifest))
         images = pod_images(manifest)
-        networking = Networking(labels=labels, external_urls=links)
+        networking = ResourceNetworkingInfo(labels=labels, external_urls=links)
     elif kind == NODE:
         host, networking = _host(manifest, labels), None
     elif kind in _NETWORKING:
         networking = _NETWORKING[kind](manifest, links)
     if kind == ("argoproj.io", "Application") and annotations.get(MANAGED_BY_URL):
-        items.append(InfoItem("managed-by-url", annotations[MANAGED_BY_URL]))
+        items.append(InfoItem(name="managed-by-url", value=annotations[MANAGED_BY_URL]))
     if not items and not images and networking is None and host is None:
         return None
     return NodeInfo(tuple(items), images, networking, host)
@@ -82,37 +88,39 @@ def _host(manifest: Manifest, labels: Mapping[str, str]) -> HostDetails:
     return HostDetails(capacity, status.get("nodeInfo") or {}, dict(labels))
 
 
-def _ingresses(manifest: Manifest) -> tuple[dict[str, Any], ...]:
+def _ingresses(manifest: Manifest) -> tuple[LoadBalancerIngress, ...]:
     balancer = (manifest.get("status") or {}).get("loadBalancer") or {}
     return tuple(
-        {name: each[name] for name in ("ip", "hostname") if each.get(name)}
+        LoadBalancerIngress(ip=each.get("ip") or "", hostname=each.get("hostname") or "")
         for each in balancer.get("ingress") or ()
     )
 
 
-def _service(manifest: Manifest, links: tuple[str, ...]) -> Networking:
+def _service(manifest: Manifest, links: tuple[str, ...]) -> ResourceNetworkingInfo:
     spec = manifest.get("spec") or {}
     ingress = _ingresses(manifest) if spec.get("type") == "LoadBalancer" else ()
-    return Networking(target_labels=spec.get("selector") or {}, ingress=ingress, external_urls=links)
+    return ResourceNetworkingInfo(
+        target_labels=spec.get("selector") or {}, ingress=ingress, external_urls=links
+    )
 
 
-def _ingress(manifest: Manifest, links: tuple[str, ...]) -> Networking:
+def _ingress(manifest: Manifest, links: tuple[str, ...]) -> ResourceNetworkingInfo:
     metadata, spec = manifest.get("metadata") or {}, manifest.get("spec") or {}
     namespace = metadata.get("namespace") or ""
     balancers = _ingresses(manifest)
-    targets: dict[NetworkTarget, None] = {}
+    targets: dict[ResourceRef, None] = {}
     urls: dict[str, None] = {}
 
     def target(backend: Any) -> None:
         if isinstance(backend, dict):
             name = backend.get("serviceName") or (backend.get("service") or {}).get("name")
             if name:
-                targets[NetworkTarget("", "Service", namespace, name)] = None
+                targets[ResourceRef(kind="Service", namespace=namespace, name=name)] = None
 
     target(spec.get("backend"))  # defaultBackend is not read: the reference does not, either
     for rule in spec.get("rules") or ():
-        first = balancers[0] if balancers else {}
-        host = rule.get("host") or first.get("hostname") or first.get("ip") or ""
+        first = balancers[0] if balancers else LoadBalancerIngress()
+        host = rule.get("host") or first.hostname or first.ip
         secure = any(
             entry.get("secretName") or (host and entry.get("host") == host) for entry in spec.get("tls") or ()
         )
@@ -121,7 +129,7 @@ def _ingress(manifest: Manifest, links: tuple[str, ...]) -> Networking:
             if host:
                 suffix = str(path.get("path") or "").removesuffix("*")
                 urls[f"{'https' if secure else 'http'}://{host}{suffix}"] = None
-    return Networking(
+    return ResourceNetworkingInfo(
         target_refs=tuple(targets),
         ingress=balancers,
         external_urls=_with_generated(metadata, links, urls),
@@ -136,37 +144,37 @@ def _with_generated(
     return tuple(dict.fromkeys([*links, *sorted(urls)]))
 
 
-def _virtual_service(manifest: Manifest, links: tuple[str, ...]) -> Networking:
+def _virtual_service(manifest: Manifest, links: tuple[str, ...]) -> ResourceNetworkingInfo:
     own = (manifest.get("metadata") or {}).get("namespace") or ""
-    targets: dict[NetworkTarget, None] = {}
+    targets: dict[ResourceRef, None] = {}
     for http in (manifest.get("spec") or {}).get("http") or ():
         for route in http.get("route") or ():
             parts = str((route.get("destination") or {}).get("host") or "").split(".")
             if parts[0]:
                 namespace = parts[1] if len(parts) > 1 else own
-                targets[NetworkTarget("", "Service", namespace, parts[0])] = None
-    return Networking(target_refs=tuple(targets), external_urls=links)
+                targets[ResourceRef(kind="Service", namespace=namespace, name=parts[0])] = None
+    return ResourceNetworkingInfo(target_refs=tuple(targets), external_urls=links)
 
 
-def _service_entry(manifest: Manifest, links: tuple[str, ...]) -> Networking | None:
+def _service_entry(manifest: Manifest, links: tuple[str, ...]) -> ResourceNetworkingInfo | None:
     selector = ((manifest.get("spec") or {}).get("workloadSelector") or {}).get("labels")
     if not selector:
-        return Networking(external_urls=links) if links else None
-    return Networking(target_labels=selector, target_refs=(NetworkTarget(kind="Pod"),))
+        return ResourceNetworkingInfo(external_urls=links) if links else None
+    return ResourceNetworkingInfo(target_labels=selector, target_refs=(ResourceRef(kind="Pod"),))
 
 
-def _route(manifest: Manifest, links: tuple[str, ...]) -> Networking:
+def _route(manifest: Manifest, links: tuple[str, ...]) -> ResourceNetworkingInfo:
     own = (manifest.get("metadata") or {}).get("namespace") or ""
     spec = manifest.get("spec") or {}
-    targets: dict[NetworkTarget, None] = {}
+    targets: dict[ResourceRef, None] = {}
 
     def add(reference: Mapping[str, Any], group: str, kind: str) -> None:
         targets[
-            NetworkTarget(
-                reference.get("group", group),
-                reference.get("kind") or kind,
-                reference.get("namespace") or own,
-                reference.get("name") or "",
+            ResourceRef(
+                group=reference.get("group", group),
+                kind=reference.get("kind") or kind,
+                namespace=reference.get("namespace") or own,
+                name=reference.get("name") or "",
             )
         ] = None
 
@@ -175,31 +183,37 @@ def _route(manifest: Manifest, links: tuple[str, ...]) -> Networking:
     for rule in spec.get("rules") or ():
         for reference in rule.get("backendRefs") or ():
             add(reference, "", "Service")
-    return Networking(target_refs=tuple(targets), external_urls=links)
+    return ResourceNetworkingInfo(target_refs=tuple(targets), external_urls=links)
 
 
-def _gateway(manifest: Manifest, links: tuple[str, ...]) -> Networking:
+def _gateway(manifest: Manifest, links: tuple[str, ...]) -> ResourceNetworkingInfo:
     addresses = []
     for each in (manifest.get("status") or {}).get("addresses") or ():
-        field = "hostname" if each.get("type") == "Hostname" else "ip"
         if each.get("value") and each.get("type") in (None, "", "Hostname", "IPAddress"):
-            addresses.append({field: each["value"]})
+            named = each.get("type") == "Hostname"
+            addresses.append(
+                LoadBalancerIngress(hostname=each["value"])
+                if named
+                else LoadBalancerIngress(ip=each["value"])
+            )
     urls: dict[str, None] = {}
     for listener in (manifest.get("spec") or {}).get("listeners") or ():
         scheme = "https" if listener.get("protocol") in ("HTTPS", "TLS") else "http"
         port = listener.get("port")
         suffix = "" if not port or port == (443 if scheme == "https" else 80) else f":{port}"
         hostname = listener.get("hostname")
-        hosts = [hostname] if hostname and hostname != "*" else [next(iter(a.values())) for a in addresses]
+        hosts = (
+            [hostname] if hostname and hostname != "*" else [each.hostname or each.ip for each in addresses]
+        )
         for host in hosts:
             urls[f"{scheme}://{host}{suffix}"] = None
-    return Networking(
+    return ResourceNetworkingInfo(
         ingress=tuple(addresses),
         external_urls=_with_generated(manifest.get("metadata") or {}, links, urls),
     )
 
 
-_NETWORKING: Mapping[GroupKind, Callable[[Manifest, tuple[str, ...]], Networking | None]] = {
+_NETWORKING: Mapping[GroupKind, Callable[[Manifest, tuple[str, ...]], ResourceNetworkingInfo | None]] = {
     GroupKind("", "Service"): _service,
     GroupKind("extensions", "Ingress"): _ingress,
     GroupKind("networking.k8s.io", "Ingress"): _ingress,

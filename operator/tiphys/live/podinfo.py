@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tiphys.live.quantities import millis
-from tiphys.live.records import InfoItem
+from tiphys.resources.messages.trees import InfoItem
 
 _Pod = dict[str, Any]
 
@@ -14,14 +14,16 @@ def pod_items(pod: _Pod) -> list[InfoItem]:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     reason, ready, restarts = _reason(pod, spec, status)
     total = len(spec.get("containers") or ()) + sum(map(_restartable, spec.get("initContainers") or ()))
-    items = [InfoItem("Status Reason", reason)] if reason else []
-    items.append(InfoItem("Node", spec.get("nodeName") or ""))
-    items.append(InfoItem("Containers", f"{ready}/{total}"))
+    items = [InfoItem(name="Status Reason", value=reason)] if reason else []
+    items.append(InfoItem(name="Node", value=spec.get("nodeName") or ""))
+    items.append(InfoItem(name="Containers", value=f"{ready}/{total}"))
     if restarts > 0:
-        items.append(InfoItem("Restart Count", str(restarts)))
+        items.append(InfoItem(name="Restart Count", value=str(restarts)))
     if status.get("phase") not in ("Succeeded", "Failed"):
         requests = effective_requests(pod)
-        items.extend(InfoItem(name, str(requests[name])) for name in ("cpu", "memory") if name in requests)
+        items.extend(
+            InfoItem(name=name, value=str(requests[name])) for name in ("cpu", "memory") if name in requests
+        )
     return items
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from tiphys.health.model import Health
 from tiphys.resources.identity import GVK, Manifest, ResourceKey
+from tiphys.resources.messages.trees import InfoItem, ResourceNetworkingInfo
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
@@ -23,32 +24,6 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     kind: str
     name: str
     uid: str = ""
-
-
-class NetworkTarget(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a networking object points at."""
-
-    group: str = ""
-    kind: str = ""
-    namespace: str = ""
-    name: str = ""
-
-
-class Networking(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """``networkingInfo`` of a node (health-and-resources.md 8.3)."""
-
-    target_labels: dict[str, str] = {}
-    target_refs: tuple[NetworkTarget, ...] = ()
-    labels: dict[str, str] = {}
-    ingress: tuple[dict[str, Any], ...] = ()
-    external_urls: tuple[str, ...] = msgspec.field(name="externalURLs", default=())
-
-
-class InfoItem(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One line of a node's info list."""
-
-    name: str = ""
-    value: str = ""
 
 
 class HostDetails(msgspec.Struct, frozen=True):
@@ -65,7 +40,7 @@ class NodeInfo(msgspec.Struct, frozen=True):
 
     items: tuple[InfoItem, ...] = ()
     images: tuple[str, ...] = ()
-    networking: Networking | None = None
+    networking: ResourceNetworkingInfo | None = None
     host: HostDetails | None = None
 
 

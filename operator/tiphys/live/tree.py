@@ -8,73 +8,23 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from tiphys.health.model import MISSING
 from tiphys.live.depth import NODE, POD
-from tiphys.live.records import InfoItem, LiveObject, Networking
+from tiphys.live.records import LiveObject
 from tiphys.live.store import Store
-from tiphys.resources.identity import GVK, ResourceKey
+from tiphys.resources.identity import ResourceKey
+from tiphys.resources.messages.trees import (
+    HostInfo,
+    HostResourceInfo,
+    NodeSystemInfo,
+    ResourceNode,
+    ResourceRef,
+)
+from tiphys.resources.status import ApplicationSummary, HealthStatus
+from tiphys.resources.times import Timestamp
 
 APPLICATION = ("argoproj.io", "Application")
 HOST_RESOURCES = ("cpu", "memory", "storage")
-
-
-class ResourceRef(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Names an object in the tree."""
-
-    group: str = ""
-    version: str = ""
-    kind: str = ""
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-
-
-class NodeHealth(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Health as a node shows it."""
-
-    status: str = ""
-    message: str = ""
-
-
-class ResourceNode(ResourceRef, frozen=True, rename="camel", omit_defaults=True):
-    """One object of the tree."""
-
-    parent_refs: tuple[ResourceRef, ...] = ()
-    info: tuple[InfoItem, ...] = ()
-    networking_info: Networking | None = None
-    resource_version: str = ""
-    images: tuple[str, ...] = ()
-    health: NodeHealth | None = None
-    created_at: str = ""
-
-    @property
-    def key(self) -> ResourceKey:
-        return ResourceKey(self.group, self.kind, self.namespace, self.name)
-
-
-class Summary(msgspec.Struct, frozen=True):
-    """What the objects of an application show together (9.5), sorted."""
-
-    external_urls: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
-    is_app_of_apps: bool = False
-
-
-class HostResource(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Use of one resource on a host, in milli-units."""
-
-    resource_name: str = ""
-    requested_by_app: int = 0
-    requested_by_neighbors: int = 0
-    capacity: int = 0
-
-
-class Host(msgspec.Struct, frozen=True, rename="camel"):
-    """A Kubernetes node that runs Pods of the tree (9.4)."""
-
-    name: str
-    system_info: dict[str, object]
-    resources_info: tuple[HostResource, ...] = ()
-    labels: dict[str, str] = {}
 
 
 def walk(
@@ -97,7 +47,7 @@ def resource_tree(
 ) -> list[ResourceNode]:
     """Nodes of the walk, sorted."""
     nodes = [node_of(store, record) for record in walk(store, roots, permitted)]
-    nodes.sort(key=lambda node: str(node.key))
+    nodes.sort(key=node_order)
     return nodes
 
 
@@ -130,24 +80,34 @@ def node_of(store: Store, record: LiveObject) -> ResourceNode:
         networking_info=info.networking if info is not None else None,
         resource_version=record.resource_version,
         images=info.images if info is not None else (),
-        health=NodeHealth(health.status, health.message) if health is not None else None,
-        created_at=record.created_at,
+        health=HealthStatus(status=health.status, message=health.message) if health is not None else None,
+        created_at=Timestamp(record.created_at),
     )
 
 
-def missing_node(key: ResourceKey, gvk: GVK) -> ResourceNode:
+def missing_node(key: ResourceKey, version: str) -> ResourceNode:
     """A managed item without live state (9.2)."""
     return ResourceNode(
         group=key.group,
-        version=gvk.version,
+        version=version,
         kind=key.kind,
         namespace=key.namespace,
         name=key.name,
-        health=NodeHealth("Missing"),
+        health=HealthStatus(status=MISSING),
     )
 
 
-def summarize(store: Store, roots: Iterable[ResourceKey]) -> Summary:
+def key_of_node(node: ResourceRef) -> ResourceKey:
+    """The key of what a node stands for."""
+    return ResourceKey(node.group, node.kind, node.namespace, node.name)
+
+
+def node_order(node: ResourceRef) -> str:
+    """How nodes are sorted (9.6)."""
+    return f"{node.group}/{node.kind}/{node.namespace}/{node.name}"
+
+
+def summarize(store: Store, roots: Iterable[ResourceKey]) -> ApplicationSummary:
     """URLs and images of the walk."""
     urls: set[str] = set()
     images: set[str] = set()
@@ -159,38 +119,56 @@ def summarize(store: Store, roots: Iterable[ResourceKey]) -> Summary:
             images.update(info.images)
             if info.networking is not None:
                 urls.update(info.networking.external_urls)
-    return Summary(tuple(sorted(urls)), tuple(sorted(images)), nested)
+    return ApplicationSummary(
+        external_urls=tuple(sorted(urls)), images=tuple(sorted(images)), is_app_of_apps=nested
+    )
 
 
-def hosts(store: Store, nodes: Iterable[ResourceNode], allowed_labels: frozenset[str]) -> list[Host]:
-    """The hosts of the tree's Pods, sorted by name (9.4)."""
-    own = {node.key for node in nodes if (node.group, node.kind) == POD}
-    own_by_host: dict[str, dict[str, int]] = {}
-    others_by_host: dict[str, dict[str, int]] = {}
+def hosts(store: Store, nodes: Iterable[ResourceNode], allowed_labels: frozenset[str]) -> list[HostInfo]:
+    """The hosts of the tree's Pods, sorted by name (9.4); without Pods nothing is looked at."""
+    own = {key for node in nodes if (node.group, node.kind) == POD and (key := key_of_node(node))}
+    names = {name for key in own if (pod := store.get(key)) is not None and (name := _host_of(pod))}
+    if not names:
+        return []
+    by_app: dict[str, dict[str, int]] = {name: {} for name in names}
+    by_neighbors: dict[str, dict[str, int]] = {name: {} for name in names}
     for pod in store.of_kind(POD):
-        items = {item.name: item.value for item in pod.info.items} if pod.info is not None else {}
-        name = items.get("Node", "")
-        if not name:
+        name = _host_of(pod)
+        if name not in names or pod.info is None:
             continue
-        sums = own_by_host.setdefault(name, {}) if pod.key in own else others_by_host.setdefault(name, {})
-        for resource in HOST_RESOURCES:
-            sums[resource] = sums.get(resource, 0) + int(items.get(resource) or 0)
+        sums = (by_app if pod.key in own else by_neighbors)[name]
+        for item in pod.info.items:
+            if item.name in HOST_RESOURCES:
+                sums[item.name] = sums.get(item.name, 0) + int(item.value or 0)
     found = []
-    for name in sorted(own_by_host):
+    for name in sorted(names):
         record = store.get(ResourceKey(NODE.group, NODE.kind, "", name))
         details = record.info.host if record is not None and record.info is not None else None
         if details is None:
             continue
         resources = tuple(
-            HostResource(
-                each,
-                own_by_host[name].get(each, 0),
-                others_by_host.get(name, {}).get(each, 0),
-                details.capacity[each],
+            HostResourceInfo(
+                resource_name=each,
+                requested_by_app=by_app[name].get(each, 0),
+                requested_by_neighbors=by_neighbors[name].get(each, 0),
+                capacity=details.capacity[each],
             )
             for each in HOST_RESOURCES
             if details.capacity.get(each, 0) > 0
         )
-        labels = {key: value for key, value in details.labels.items() if key in allowed_labels}
-        found.append(Host(name, dict(details.system_info), resources, labels))
+        found.append(
+            HostInfo(
+                name=name,
+                resources_info=resources,
+                system_info=msgspec.convert(details.system_info, NodeSystemInfo),
+                labels={key: value for key, value in details.labels.items() if key in allowed_labels},
+            )
+        )
     return found
+
+
+def _host_of(pod: LiveObject) -> str:
+    """The Kubernetes node a Pod runs on, ``""``: none yet."""
+    if pod.info is None:
+        return ""
+    return next((item.value for item in pod.info.items if item.name == "Node"), "")
