@@ -13,7 +13,7 @@ An ``async def`` that returns a message is unary; one that returns ``AsyncIterat
 asynchronous generator) streams; a request of type ``AsyncIterator[message]`` is a client stream.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -33,15 +33,20 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """An answer that is encoded already (a list joined out of fragments).
+    """An answer that is encoded already (a list joined out of fragments, an event told to many).
 
     Attributes:
-        json: the JSON text.
+        json: the JSON text, without a newline at its end.
         proto: makes the protobuf bytes; only one of both is ever asked for.
+        subject: name of the object an event is about (equal events in a row are sent once, api.md 3).
+        select: makes the JSON text of only some ``fields`` (api.md 3), cheaper than filtering ``json``;
+            None: filter ``json``.
     """
 
     json: Callable[[], bytes]
     proto: Callable[[], bytes]
+    subject: str = ""
+    select: Callable[[Sequence[str]], bytes] | None = None
 
 
 class Method(msgspec.Struct, frozen=True):
