@@ -1,0 +1,237 @@
+"""The API as a client meets it: the real process's parts, in this event loop, over a real cluster.
+
+:func:`running` makes a namespace, starts all roles in it on free ports, and gives a :class:`Running`
+with an HTTP client. What a test says of ``argocd-cm`` and the flags holds from the start; everything
+else is done as users do it: through the API or with kubectl.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json as jsonlib
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from tests.controlplane import ControlPlane
+from tests.controlplane.installation import KINDS
+from tiphys import app
+
+READY_SECONDS = 30.0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The decoded body."""
+        return jsonlib.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Running(msgspec.Struct, eq=False):
+    """A running API server and the client of one user.
+
+    Attributes:
+        base: URL without a slash at the end.
+        token: bearer token of the caller; ``""`` calls as nobody.
+    """
+
+    base: str
+    namespace: str
+    plane: ControlPlane
+    session: aiohttp.ClientSession
+    ports: dict[str, int]
+    token: str = ""
+
+    @property
+    def target(self) -> str:
+        """``host:port`` for gRPC clients."""
+        return self.base.split("//", 1)[1]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """kubectl in the control-plane namespace."""
+        return self.plane.kubectl("-n", self.namespace, *arguments, stdin=stdin)
+
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        """Apply manifests; without a namespace they go to the control plane's."""
+        text = "\n---\n".join(jsonlib.dumps(manifest) for manifest in manifests)
+        self.kubectl("apply", "-f", "-", stdin=text)
+
+    async def call(
+        self,
+        verb: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Answer:
+        """One request; ``body`` is sent as JSON, ``token`` replaces the caller's own."""
+        sent = {"Content-Type": "application/json"} if verb != "GET" else {}
+        bearer = self.token if token is None else token
+        if bearer:
+            sent["Authorization"] = f"Bearer {bearer}"
+        payload = jsonlib.dumps(body).encode() if body is not None else data
+        async with self.session.request(
+            verb,
+            self.base + path,
+            params=params,
+            data=payload,
+            headers={**sent, **(headers or {})},
+            allow_redirects=False,
+        ) as answer:
+            return Answer(answer.status, dict(answer.headers), await answer.read())
+
+    async def get(self, path: str, **arguments: Any) -> Answer:
+        return await self.call("GET", path, **arguments)
+
+    async def login(self, username: str, password: str) -> str:
+        """The token of a local account."""
+        answer = await self.call(
+            "POST", "/api/v1/session", body={"username": username, "password": password}, token=""
+        )
+        assert answer.status == 200, answer.text
+        token: str = answer.json["token"]
+        return token
+
+    def acting(self, token: str) -> Running:
+        """The same server, called by somebody else."""
+        return msgspec.structs.replace(self, token=token)
+
+    def admin_password(self) -> str:
+        """The password that the first start made."""
+        data = self.plane.kubectl.json("-n", self.namespace, "get", "secret", "argocd-initial-admin-secret")
+        return base64.b64decode(data["data"]["password"]).decode()
+
+    async def until(self, path: str, wanted: Any, *, seconds: float = 30.0, **arguments: Any) -> Answer:
+        """GET until ``wanted(answer)`` is true.
+
+        Raises:
+            AssertionError: it did not become true in time; with the last answer.
+        """
+        limit = asyncio.get_running_loop().time() + seconds
+        while True:
+            answer = await self.get(path, **arguments)
+            if wanted(answer):
+                return answer
+            assert asyncio.get_running_loop().time() < limit, f"{path}: {answer.status} {answer.text[:2000]}"
+            await asyncio.sleep(0.05)
+
+
+def install_kinds(plane: ControlPlane) -> None:
+    """Our CustomResourceDefinitions, once."""
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(KINDS))
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(KINDS))
+
+
+@asynccontextmanager
+async def running(
+    plane: ControlPlane,
+    folder: Path,
+    namespace: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    rbac: Mapping[str, str] | None = None,
+    secret: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    roles: tuple[str, ...] = ("controller", "server"),
+    insecure: bool = True,
+    login: bool = True,
+) -> AsyncIterator[Running]:
+    """Start everything in a new namespace; the caller is ``admin`` if ``login``.
+
+    Args:
+        settings, rbac, secret: data of argocd-cm, argocd-rbac-cm and argocd-secret.
+        flags: ``--flag`` → value.
+        insecure: plain HTTP instead of TLS.
+    """
+    await asyncio.to_thread(_prepare, plane, namespace, settings or {}, rbac or {}, secret or {})
+    ports: dict[str, int] = {}
+    listening = asyncio.Event()
+
+    def heard(name: str, port: int) -> None:
+        ports[name] = port
+        if name == "api":
+            listening.set()
+
+    given = {
+        "--port": "0",
+        "--server-metrics-port": "0",
+        "--controller-metrics-port": "0",
+        "--insecure": str(insecure).lower(),
+        **(flags or {}),
+    }
+    options = app.RunOptions(
+        namespace=namespace,
+        kubeconfig=plane.kubeconfig,
+        cache=folder,
+        flags=given,
+        environ={"PATH": os.environ["PATH"], "ARGOCD_SYNC_WAVE_DELAY": "0", **(environ or {})},
+        roles=roles,
+        on_listening=heard,
+    )
+    process = asyncio.create_task(app.run(options), name=f"tiphys in {namespace}")
+    waiting = asyncio.create_task(listening.wait())
+    try:
+        await asyncio.wait({process, waiting}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if process.done():
+            await process
+        assert listening.is_set(), "the API did not listen in time"
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0)) as session:
+            scheme = "http" if insecure else "https"
+            server = Running(f"{scheme}://127.0.0.1:{ports['api']}", namespace, plane, session, ports)
+            if login:
+                password = await asyncio.to_thread(server.admin_password)
+                server.token = await server.login("admin", password)
+            yield server
+    finally:
+        waiting.cancel()
+        process.cancel()
+        with suppress(asyncio.CancelledError):
+            await process
+        await asyncio.to_thread(plane.kubectl, "delete", "namespace", namespace, "--wait=false")
+
+
+def _prepare(
+    plane: ControlPlane,
+    namespace: str,
+    settings: Mapping[str, str],
+    rbac: Mapping[str, str],
+    secret: Mapping[str, str],
+) -> None:
+    install_kinds(plane)
+    plane.kubectl("create", "namespace", namespace)
+    labels = {"app.kubernetes.io/part-of": "argocd"}
+    objects: list[dict[str, Any]] = [
+        _object("ConfigMap", "argocd-cm", labels, data=dict(settings)),
+        _object("ConfigMap", "argocd-rbac-cm", labels, data=dict(rbac)),
+        _object("Secret", "argocd-secret", labels, stringData=dict(secret)),
+    ]
+    text = "\n---\n".join(jsonlib.dumps(each) for each in objects)
+    plane.kubectl("-n", namespace, "create", "-f", "-", stdin=text)
+
+
+def _object(kind: str, name: str, labels: Mapping[str, str], **content: Any) -> dict[str, Any]:
+    metadata = {"name": name, "labels": dict(labels)}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
