@@ -5,17 +5,18 @@ access decisions, and :class:`Live`, the only way to what the controllers know o
 (in the same process, or over the network when the server is a Deployment of its own).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
+from tiphys.handlers.watching import Taker
 from tiphys.kube.client import ClusterClient
 from tiphys.reconcile.stores import Store
 from tiphys.resources.application import Application
 from tiphys.resources.applicationset import ApplicationSet
-from tiphys.resources.identity import AppKey, ResourceKey
+from tiphys.resources.identity import AppKey, Manifest, ResourceKey
 from tiphys.resources.messages.clusters import ClusterInfo
 from tiphys.resources.messages.trees import ApplicationTree, ResourceDiff
 from tiphys.resources.project import AppProject
@@ -55,6 +56,8 @@ class State(msgspec.Struct, frozen=True, eq=False):
         connect: a client for a destination cluster (kept and shared; never to be closed by a method).
         live: what the controllers know.
         clock: the present moment (aware, UTC).
+        takers: who is told of objects of our own kinds, by plural name (the controllers of this process,
+            else the stores).
     """
 
     namespace: str
@@ -68,6 +71,38 @@ class State(msgspec.Struct, frozen=True, eq=False):
     git: GitStore
     renderer: Renderer
     clock: Callable[[], datetime]
+    takers: Mapping[str, Taker] = {}
+
+    def take(self, plural: str, answer: Manifest) -> None:
+        """Take in the answer of a write of ours, so that reads see it at once.
+
+        Never put it into a store yourself: the watch event of the write is then no news any more, and
+        the controllers would not learn of it.
+
+        Args:
+            plural: ``applications``, ``appprojects`` or ``applicationsets``.
+        """
+        taker = self.takers.get(plural)
+        if taker is not None:
+            taker.seen(answer)
+        else:
+            self._store(plural).put(answer)
+
+    def forget(self, plural: str, key: AppKey, uid: str) -> None:
+        """An object that is gone after a deletion of ours; as :meth:`take`."""
+        taker = self.takers.get(plural)
+        if taker is not None:
+            taker.gone(key, uid)
+        else:
+            self._store(plural).delete(key, uid)
+
+    def _store(self, plural: str) -> Store[Any]:
+        stores: Mapping[str, Store[Any]] = {
+            "applications": self.apps,
+            "appprojects": self.projects,
+            "applicationsets": self.appsets,
+        }
+        return stores[plural]
 
     @property
     def settings(self) -> Settings:
