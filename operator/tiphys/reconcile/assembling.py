@@ -8,18 +8,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tiphys.live.records import LiveObject
-from tiphys.projects.orphans import is_orphan, monitors_orphans, orphan_message, warns_of_orphans
-from tiphys.projects.permission import permits_live
+from tiphys.projects.orphans import monitors_orphans, orphan_message, warns_of_orphans
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.conditions import set_conditions
+from tiphys.reconcile.orphans import orphans_of
 from tiphys.reconcile.pairs import Comparison
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation
 from tiphys.reconcile.statuses import compared_to, summary_of, with_health
 from tiphys.resources.application import ApplicationStatus, SyncStatus
-from tiphys.resources.identity import AppKey
+from tiphys.resources.identity import ResourceKey
 from tiphys.resources.times import to_timestamp
 
 
@@ -66,7 +65,9 @@ def with_tree(
     tree = handle.cache.summary(situation.instance)
     warning = []
     if monitors_orphans(situation.project):
-        orphans = services.memory.orphans[situation.app.key] = count_orphans(services, situation, handle)
+        orphans = services.memory.orphans[situation.app.key] = count_orphans(
+            services, situation, handle, status
+        )
         if orphans and warns_of_orphans(situation.project):
             warning.append((kinds.ORPHANED_RESOURCE_WARNING, orphan_message(orphans)))
     else:
@@ -77,26 +78,13 @@ def with_tree(
     return msgspec.structs.replace(status, summary=summary)
 
 
-def count_orphans(services: Services, situation: Situation, handle: ClusterHandle) -> int:
-    """Live objects of the destination namespace (none given: of all) that no application manages,
-    with what they own (health-and-resources.md 9.3)."""
-
-    def is_ours(record: LiveObject) -> bool:
-        instance = record.app_instance
-        key = AppKey.from_instance(instance, situation.settings.control_namespace) if instance else None
-        return key is not None and services.apps.get(key) is not None
-
-    project, cluster = situation.project, situation.cluster
-    roots = [
-        record.key
-        for record in handle.cache.in_namespace(situation.app.spec.destination.namespace)
-        if record.app_instance != situation.instance
-        and is_orphan(project, record.key, cluster=cluster, tracked_by_existing_app=is_ours(record))
-    ]
-    found = handle.cache.families(
-        roots, lambda record: permits_live(project, record.key, cluster=cluster) and not is_ours(record)
-    )
-    return len(found)
+def count_orphans(
+    services: Services, situation: Situation, handle: ClusterHandle, status: ApplicationStatus
+) -> int:
+    """How many orphans there are, with what they own (health-and-resources.md 9.3)."""
+    managed = {ResourceKey(each.group, each.kind, each.namespace, each.name) for each in status.resources}
+    orphans = orphans_of(services, situation, handle.cache, managed)
+    return len(handle.cache.families(orphans.roots, orphans.permitted))
 
 
 def conditions_into(

@@ -152,6 +152,7 @@ class Controller:
         app = self._s.apps.get(key)
         if app is None or (change.new is not None and change.new.uid == app.metadata.uid):
             return
+        self._s.notices.tell(key)
         running = app.operation is not None or app.metadata.deletion_timestamp
         level = Level.RECENT if change.is_root else Level.TREE
         self._s.ask(key, level, Priority.OPERATION if running else Priority.CHANGE)
@@ -299,6 +300,7 @@ class Controller:
         for app in self._s.apps:
             place = app.spec.destination.namespace  # none: they look everywhere
             if place in ("", change.key.namespace) and (app.spec.project or "default") in watching:
+                self._s.notices.tell(app.key)
                 self._s.ask(app.key, Level.TREE, Priority.CHANGE)
 
 

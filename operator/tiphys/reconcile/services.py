@@ -11,6 +11,7 @@ from tiphys.reconcile.clusters import ClusterPool
 from tiphys.reconcile.comparison import Comparer
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
+from tiphys.reconcile.notices import Notices
 from tiphys.reconcile.options import ControllerOptions
 from tiphys.reconcile.queue import Priority, WorkQueue
 from tiphys.reconcile.refresh import Level
@@ -90,6 +91,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     live_options: Callable[[], ControllerOptions]
     engine: Callable[[SyncCluster], SyncEngine]
     clock: Callable[[], datetime]
+    notices: Notices = msgspec.field(default_factory=Notices)
 
     @property
     def settings(self) -> Settings:
