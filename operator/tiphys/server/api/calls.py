@@ -1,6 +1,6 @@
 """One call of a method, as the method sees it: who calls, by which transport, until when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,6 +18,8 @@ class Call(msgspec.Struct):
         deadline: moment of the loop's clock at which the client gives up, or None.
         identity: who calls.
         headers: response header metadata (``renew-token``).
+        query: over REST, all query parameters as sent, also those that the request has no field for
+            (``fields``, ``limit``, ``continue``…); empty over gRPC.
     """
 
     transport: str = "rest"
@@ -26,8 +28,14 @@ class Call(msgspec.Struct):
     deadline: float | None = None
     identity: Identity = NOBODY
     headers: dict[str, str] = msgspec.field(default_factory=dict)
+    query: Mapping[str, Sequence[str]] = {}
 
     def first(self, key: str) -> str:
         """The first value of a metadata key, or ``""``."""
         values = self.metadata.get(key)
+        return values[0] if values else ""
+
+    def parameter(self, name: str) -> str:
+        """The first value of a query parameter, or ``""``."""
+        values = self.query.get(name)
         return values[0] if values else ""
