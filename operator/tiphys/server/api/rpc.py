@@ -41,12 +41,15 @@ class Encoded(msgspec.Struct, frozen=True):
         subject: name of the object an event is about (equal events in a row are sent once, api.md 3).
         select: makes the JSON text of only some ``fields`` (api.md 3), cheaper than filtering ``json``;
             None: filter ``json``.
+        etag: names this state of the answer (without quotes), or ``""``. A GET whose sender has it
+            already (``If-None-Match``) is answered 304, and no text is made.
     """
 
     json: Callable[[], bytes]
     proto: Callable[[], bytes]
     subject: str = ""
     select: Callable[[Sequence[str]], bytes] | None = None
+    etag: str = ""
 
 
 class Method(msgspec.Struct, frozen=True):
