@@ -90,11 +90,11 @@ class SCMProviderGeneratorBitbucketServer(ApiObject, frozen=True):
 class SCMProviderGeneratorFilter(ApiObject, frozen=True):
     """Which repositories and branches count; all given conditions must hold."""
 
-    repository_match: str = ""
+    repository_match: str | None = None
     paths_exist: tuple[str, ...] = ()
     paths_do_not_exist: tuple[str, ...] = ()
-    label_match: str = ""
-    branch_match: str = ""
+    label_match: str | None = None
+    branch_match: str | None = None
 
 
 class SCMProviderGeneratorGitea(ApiObject, frozen=True):
@@ -171,9 +171,9 @@ class PullRequestGeneratorBitbucketServer(ApiObject, frozen=True):
 class PullRequestGeneratorFilter(ApiObject, frozen=True):
     """Which pull requests count; all given conditions must hold."""
 
-    branch_match: str = ""
-    target_branch_match: str = ""
-    title_match: str = ""
+    branch_match: str | None = None
+    target_branch_match: str | None = None
+    title_match: str | None = None
 
 
 class PullRequestGeneratorGitLab(ApiObject, frozen=True):
