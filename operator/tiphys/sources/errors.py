@@ -57,6 +57,10 @@ class RepositoryUnreachable(SourceError):
     """No answer, a refused certificate or host key, or an answer that is not Git."""
 
 
+class AppPathMissing(SourceError):
+    """The commit has no directory at the source's path."""
+
+
 class OutOfBoundsSymlink(SourceError):
     """A symbolic link points outside the repository."""
 

@@ -17,8 +17,8 @@ import re
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -39,13 +39,13 @@ from tiphys.sources.render.charts import ChartOptions, ChartStore
 from tiphys.sources.render.detection import app_directory, source_type, with_overrides
 from tiphys.sources.render.directory import plan_directory
 from tiphys.sources.render.environment import build_environment
-from tiphys.sources.render.files import CommitFiles, Files, WorktreeFiles
+from tiphys.sources.render.files import Child, CommitFiles, Entry, Files, WorktreeFiles
 from tiphys.sources.render.helm import plan_helm
 from tiphys.sources.render.kustomize import plan_kustomize
 from tiphys.sources.render.request import Plan, RefSource, Rendered, RenderRequest, SourceType
 from tiphys.sources.render.tools import Tools
 
-__all__ = ["RefSource", "RenderOptions", "RenderRequest", "Rendered", "Renderer"]
+__all__ = ["RefSource", "RenderOptions", "RenderRequest", "Rendered", "Renderer", "Seen"]
 
 _OPENED = 1000
 _REF = re.compile(r"^\$([A-Za-z0-9_-]+)(?:/|$)")
@@ -71,6 +71,22 @@ class RenderOptions(msgspec.Struct, frozen=True, kw_only=True):
     charts: ChartOptions = ChartOptions()
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """A source before it is rendered: its tool, and the files that tool would start from.
+
+    Attributes:
+        source: with the overrides of the repository.
+        directory: the application's own.
+        roots: files of the source (under ``""``) and of the refs its value files name.
+    """
+
+    source_type: SourceType
+    source: ApplicationSource
+    directory: Entry
+    children: Mapping[str, Child]
+    roots: Mapping[str, Files]
+
+
 class _Known(msgspec.Struct):
     """The last planning of a request: at which revisions, with which answer, from which look-ups."""
 
@@ -88,10 +104,10 @@ class Renderer:
         self._git = git
         self._options = options or RenderOptions()
         self._root = self._options.root or Path(tempfile.mkdtemp(prefix="tiphys-renders-"))
-        self._tools = Tools(
+        self.tools = Tools(
             self._options.helm, self._options.kustomize, self._options.limits, self._root / "runs"
         )
-        self.charts = ChartStore(self._root / "charts", self._tools, self._options.charts)
+        self.charts = ChartStore(self._root / "charts", self.tools, self._options.charts)
         self.cache = RenderCache(self._options.cache_bytes)
         self._known: OrderedDict[Hashable, _Known] = OrderedDict()
         self._failures = Failures(
@@ -120,10 +136,7 @@ class Renderer:
         objects. Raises SourceError.
         """
         source = request.source
-        if source.repo_url.startswith("oci://"):
-            raise SourceError(
-                "Unimplemented", "OCI sources are not supported yet: use Git or a chart repository"
-            )
+        _refuse_oci(source)
         if not source.path and not source.chart:
             return Rendered((), "", request.revision, "")
         refs = {name: request.refs[name] for name in _refs_used(source) if name in request.refs}
@@ -150,6 +163,23 @@ class Renderer:
         async with AsyncExitStack() as stack:
             plan, _ = await self._plan(request, await self._open(request, refs, stack))
             return plan.key()
+
+    @asynccontextmanager
+    async def inspect(self, request: RenderRequest) -> AsyncIterator[Seen]:
+        """What a request would be rendered from; its files are there as long as the block lasts.
+
+        Raises SourceError.
+        """
+        _refuse_oci(request.source)
+        refs = {name: request.refs[name] for name in _refs_used(request.source) if name in request.refs}
+        async with AsyncExitStack() as stack:
+            yield await _seen(request, await self._open(request, refs, stack))
+
+    @asynccontextmanager
+    async def files(self, repository: Repository, sha: str) -> AsyncIterator[Files]:
+        """All files of a commit, its links checked. Raises SourceError."""
+        async with AsyncExitStack() as stack:
+            yield await self._commit(repository, sha, stack)
 
     def reads(self, request: RenderRequest) -> tuple[str, ...] | None:
         """Paths that the last planning of this request looked at (a directory stands for all below
@@ -279,26 +309,21 @@ class Renderer:
 
     async def _plan(self, request: RenderRequest, roots: Mapping[str, Files]) -> tuple[Plan, bool]:
         """The plan, and whether its key depends on more than the look-ups of the planning."""
-        files = roots[""]
-        directory = await app_directory(files, "" if request.source.chart else request.source.path)
-        children = await files.children(directory)
-        source = await with_overrides(files, directory, children, request.source, request.app_name)
-        settings = request.settings
-        found: SourceType = source_type(source, children, settings.enabled_tools)
-        if source.chart and found == "Directory":
-            found = "Helm"
+        seen = await _seen(request, roots)
+        files, directory, children, source = roots[""], seen.directory, seen.children, seen.source
+        found, settings = seen.source_type, request.settings
         environment = build_environment(request)
         if found == "Helm":
             helm = source.helm or ApplicationSourceHelm()
-            plan = await plan_helm(self._tools, roots, directory, children, request, helm, environment)
+            plan = await plan_helm(self.tools, roots, directory, children, request, helm, environment)
         elif found == "Kustomize":
             kustomize = source.kustomize or ApplicationSourceKustomize()
             plan = await plan_kustomize(
-                self._tools, files, directory, children, request, kustomize, environment
+                self.tools, files, directory, children, request, kustomize, environment
             )
         elif found == "Directory":
             plan = await plan_directory(
-                self._tools,
+                self.tools,
                 files,
                 directory,
                 children,
@@ -313,6 +338,22 @@ class Renderer:
                 "config management plugins are not supported yet: use Helm, Kustomize or a directory",
             )
         return plan, plan.uses_revision or plan.everything or environment.used_revision
+
+
+async def _seen(request: RenderRequest, roots: Mapping[str, Files]) -> Seen:
+    files = roots[""]
+    directory = await app_directory(files, "" if request.source.chart else request.source.path)
+    children = await files.children(directory)
+    source = await with_overrides(files, directory, children, request.source, request.app_name)
+    found: SourceType = source_type(source, children, request.settings.enabled_tools)
+    if source.chart and found == "Directory":
+        found = "Helm"
+    return Seen(found, source, directory, children, roots)
+
+
+def _refuse_oci(source: ApplicationSource) -> None:
+    if source.repo_url.startswith("oci://"):
+        raise SourceError("Unimplemented", "OCI sources are not supported yet: use Git or a chart repository")
 
 
 async def _unchanged(known: _Known, roots: Mapping[str, Files]) -> bool:

@@ -105,9 +105,19 @@ class ChartStore:
         text = f"invalid revision: version matching constraint not found in {len(versions)} tags"
         raise RevisionNotFound("Unknown", text, revision=revision)
 
-    async def versions(self, repository: Repository) -> Mapping[str, tuple[str, ...]]:
+    async def versions(self, repository: Repository, *, fresh: bool = False) -> Mapping[str, tuple[str, ...]]:
         """Chart → versions of an HTTP repository. Raises SourceError."""
-        return (await self._index(repository, fresh=False)).versions
+        return (await self._index(repository, fresh=fresh)).versions
+
+    async def check_registry(self, repository: Repository) -> None:
+        """Log in to an OCI registry of charts with its user and password; without them there is
+        nothing to ask it (``sources.md`` 9.6). Raises SourceError."""
+        if "/" in repository.url:
+            raise SourceError("Unknown", "OCI Helm repository URL should include hostname and port only")
+        if repository.username and repository.password:
+            self.requests += 1
+            async with self._tools.folder() as folder:
+                await self._login(repository, folder, folder / "home")
 
     async def files(self, request: RenderRequest) -> FolderFiles:
         """The unpacked chart of a request. Raises SourceError."""

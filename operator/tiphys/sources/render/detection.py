@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tiphys.resources.source import ApplicationSource, ApplicationSourceDirectory, ApplicationSourceJsonnet
-from tiphys.sources.errors import SourceError
+from tiphys.sources.errors import AppPathMissing, SourceError
 from tiphys.sources.render.files import Entry, Files, OutsideRoot, clean
 from tiphys.sources.render.request import SourceType
 from tiphys.sources.yamlgo import YamlError, load_value
@@ -28,7 +28,7 @@ async def app_directory(files: Files, path: str) -> Entry:
     except OutsideRoot:
         raise SourceError("Unknown", f"{path}: app path outside root") from None
     if found is None:
-        raise SourceError("Unknown", f"{path}: app path does not exist")
+        raise AppPathMissing("Unknown", f"{path}: app path does not exist")
     if not found.entry.is_directory:
         raise SourceError("Unknown", f"{path}: app path is not a directory")
     return found.entry
