@@ -1,0 +1,103 @@
+"""Writing Applications for users: the smallest merge patch, from the state it was decided on.
+
+A change is a function from an Application to the patch that it needs; when somebody else writes in
+between, the function is asked again with what is there then, at most ten times (api.md 8.2). Fields
+that our types do not know survive. The answer is taken in at once, so the writer's next read shows it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tiphys.kube.client import MERGE_PATCH
+from tiphys.kube.errors import Conflict, NotFound
+from tiphys.reconcile.statuses import merge_patch
+from tiphys.reconcile.unknown import with_unknown
+from tiphys.resources.application import Application, decode, to_json
+from tiphys.resources.spec import ApplicationSpec
+from tiphys.server.api.failures import ApiFailure, Code
+from tiphys.server.services.applications.access import APPLICATION, AppAccess, no_such
+from tiphys.server.state import State
+
+TRIES = 10
+
+Patch = dict[str, Any]
+Decide = Callable[[Application], Patch]
+"""What to merge into an Application; empty: nothing. May refuse with an ApiFailure."""
+
+
+class AppWriter:
+    """See the module."""
+
+    def __init__(self, state: State, access: AppAccess):
+        self._state = state
+        self._access = access
+
+    async def change(
+        self,
+        app: Application,
+        decide: Decide,
+        *,
+        exhausted: str = "Failed to update application. Too many conflicts",
+    ) -> Application:
+        """Write what ``decide`` says and give back the Application as it is then.
+
+        Raises:
+            ApiFailure: NotFound, it is gone meanwhile; Internal ``exhausted``, others wrote in between
+                each of ten times; and what ``decide`` raises.
+            ApiError, ClusterUnreachable: Kubernetes did not take it.
+        """
+        for _ in range(TRIES):
+            body = decide(app)
+            if not body:
+                return app
+            try:
+                return await self._patch(app, body)
+            except Conflict:
+                found = await self._access.reread(app)
+                if found is None:
+                    raise no_such(app.metadata.name) from None
+                app = found
+            except NotFound:
+                raise no_such(app.metadata.name) from None
+        raise ApiFailure(Code.INTERNAL, exhausted)
+
+    async def _patch(self, app: Application, body: Patch) -> Application:
+        state, key = self._state, app.key
+        guarded = {
+            **body,
+            "metadata": {
+                **(body.get("metadata") or {}),
+                "uid": app.metadata.uid,
+                "resourceVersion": app.metadata.resource_version,
+            },
+        }
+        whole = with_unknown(app, guarded, state.apps.kept(key))
+        answer = await state.client.patch(APPLICATION, key.namespace, key.name, whole, MERGE_PATCH)
+        state.take("applications", answer)
+        held = state.apps.get(key)
+        version = answer["metadata"].get("resourceVersion")
+        return held if held is not None and held.metadata.resource_version == version else decode(answer)
+
+
+def edit(
+    app: Application,
+    *,
+    spec: ApplicationSpec | None = None,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    finalizers: tuple[str, ...] | None = None,
+) -> Patch:
+    """The patch that makes these parts of an Application so; what is None stays as it is."""
+    metadata: Patch = {}
+    for name, before, after in (
+        ("labels", app.metadata.labels, labels),
+        ("annotations", app.metadata.annotations, annotations),
+    ):
+        if after is not None and (changed := merge_patch(before or {}, after)):
+            metadata[name] = changed
+    if finalizers is not None and finalizers != tuple(app.metadata.finalizers or ()):
+        metadata["finalizers"] = list(finalizers)
+    body: Patch = {"metadata": metadata} if metadata else {}
+    if spec is not None and (changed := merge_patch(to_json(app.spec), to_json(spec))):
+        body["spec"] = changed
+    return body
