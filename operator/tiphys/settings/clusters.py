@@ -185,7 +185,8 @@ class Clusters(msgspec.Struct, frozen=True):
 
     def in_project(self, project: str) -> tuple[Cluster, ...]:
         """Clusters whose Secret says ``project: <project>``."""
-        return tuple(cluster for cluster in self.all() if project and cluster.project == project)
+        found = [cluster for cluster in self.by_server.values() if project and cluster.project == project]
+        return tuple(sorted(found, key=lambda cluster: cluster.server))
 
     def secret_values(self) -> frozenset[str]:
         """Every credential as text, for the filter that keeps them out of logs."""
