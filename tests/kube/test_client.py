@@ -171,3 +171,11 @@ async def test_discovery_knows_scopes_and_versions(client: ClusterClient) -> Non
 )
 def test_vendor_suffixes_are_dropped(text: str, version: str) -> None:
     assert normalize_version(text) == version
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_a_name_is_no_step_in_a_path(client: ClusterClient, namespace: str, name: str) -> None:
+    with pytest.raises(BadRequest, match="invalid resource name"):
+        await client.get(CONFIG_MAP, namespace, name)
+    with pytest.raises(BadRequest, match="invalid resource name"):
+        await client.get(CONFIG_MAP, name, "a")

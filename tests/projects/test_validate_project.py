@@ -44,17 +44,17 @@ BAD = [
     ({"destinations": [{"namespace": "!*"}]}, "InvalidArgument", "namespace has an invalid format, '!*'"),
     (
         {"destinations": [{"server": "s", "namespace": "n"}, {"server": "s", "namespace": "n"}]},
-        "AlreadyExists",
+        "InvalidArgument",
         "destination 's/n' already added",
     ),
     (
         {"destinations": [{"name": "c", "namespace": "n"}, {"name": "c", "namespace": "n"}]},
-        "AlreadyExists",
+        "InvalidArgument",
         "destination 'c/n' already added",
     ),
-    ({"sourceNamespaces": ["a", "a"]}, "AlreadyExists", "source namespace 'a' already added"),
+    ({"sourceNamespaces": ["a", "a"]}, "InvalidArgument", "source namespace 'a' already added"),
     ({"sourceRepos": ["!*"]}, "InvalidArgument", "source repository has an invalid format, '!*'"),
-    ({"sourceRepos": ["u", "u"]}, "AlreadyExists", "source repository 'u' already added"),
+    ({"sourceRepos": ["u", "u"]}, "InvalidArgument", "source repository 'u' already added"),
     ({"roles": [{"name": "r"}, {"name": "r"}]}, "AlreadyExists", "role 'r' already exists"),
     (
         {"roles": [{"name": "-r"}]},
@@ -69,8 +69,9 @@ BAD = [
     ),
     (role(groups=["g", "g"]), "AlreadyExists", "group 'g' already exists for role 'ci'"),
     (role(groups=["a,b"]), "InvalidArgument", "group 'a,b' must be quoted"),
-    (role(groups=[""]), "InvalidArgument", "group '' must not be empty"),
-    (role(groups=[" g"]), "InvalidArgument", "group ' g' must not begin or end with a space"),
+    (role(groups=[""]), "InvalidArgument", "group '' is empty"),
+    (role(groups=[" g"]), "InvalidArgument", "group ' g' contains a leading space"),
+    (role(groups=["g "]), "InvalidArgument", "group 'g ' contains a trailing space"),
     (role(groups=["a\tb"]), "InvalidArgument", "group 'a\tb' contains invalid characters"),
     (
         policy("p, a"),
@@ -155,7 +156,7 @@ BAD = [
     ),
     (
         {"destinationServiceAccounts": [{"server": "a", "defaultServiceAccount": "x"}] * 2},
-        "AlreadyExists",
+        "InvalidArgument",
         "destinationServiceAccount 'a/' already added",
     ),
 ]

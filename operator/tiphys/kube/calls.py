@@ -140,6 +140,9 @@ class Calls:
     def _path(self, resource: ApiResource, namespace: str, name: str | None, subresource: str = "") -> str:
         if resource.namespaced and not namespace:
             raise BadRequest(400, "BadRequest", f"{resource.kind} {name or ''} needs a namespace")
+        for text in (namespace, name):
+            if text in (".", ".."):  # a step in a path, which quoting leaves alone
+                raise BadRequest(400, "BadRequest", f'invalid resource name "{text}": [may not be \'{text}\']')
         path = resource.path(quote(namespace, safe=""))
         if name is not None:
             if not name:

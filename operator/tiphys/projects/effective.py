@@ -5,12 +5,12 @@ match. Repositories and clusters whose Secret says ``project: <name>`` are permi
 project without being listed. Neither is written back into the stored project.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from tiphys.resources.application import ApplicationDestination
-from tiphys.resources.project import AppProject, AppProjectSpec
+from tiphys.resources.project import AppProject
 from tiphys.settings.model import Settings
 
 _INHERITED = (
@@ -29,14 +29,7 @@ def effective_project(
     project: AppProject, all_projects: Iterable[AppProject], settings: Settings
 ) -> AppProject:
     """The project with what it inherits from global projects and from its own Secrets."""
-    spec = project.spec
-    if settings.global_projects:
-        by_name = {
-            other.name: other
-            for other in all_projects
-            if other.metadata.namespace == project.metadata.namespace
-        }
-        spec = _with_global_projects(project, by_name, settings)
+    spec = with_global_projects(project, all_projects, settings).spec
     repositories = tuple(repository.url for repository in settings.repositories.in_project(project.name))
     destinations = tuple(
         ApplicationDestination(server=cluster.server, namespace=namespace)
@@ -52,15 +45,19 @@ def effective_project(
     return project if spec is project.spec else msgspec.structs.replace(project, spec=spec)
 
 
-def _with_global_projects(
-    project: AppProject, by_name: Mapping[str, AppProject], settings: Settings
-) -> AppProjectSpec:
-    """Append the lists of every global project that applies, in the settings' order.
+def global_projects_of(
+    project: AppProject, all_projects: Iterable[AppProject], settings: Settings
+) -> tuple[AppProject, ...]:
+    """The global projects that apply to a project, in the settings' order.
 
-    A global project that does not exist ends the scan (as in the reference). Appending to an
-    absent whitelist of namespaced kinds turns "all" into "those".
+    One that does not exist ends the scan (as in the reference).
     """
-    spec = project.spec
+    if not settings.global_projects:
+        return ()
+    by_name = {
+        other.name: other for other in all_projects if other.metadata.namespace == project.metadata.namespace
+    }
+    found = []
     for rule in settings.global_projects:
         if not rule.label_selector.matches(project.metadata.labels):
             continue
@@ -69,10 +66,23 @@ def _with_global_projects(
         parent = by_name.get(rule.project_name)
         if parent is None:
             break
+        found.append(parent)
+    return tuple(found)
+
+
+def with_global_projects(
+    project: AppProject, all_projects: Iterable[AppProject], settings: Settings
+) -> AppProject:
+    """The project with the lists of its global projects appended.
+
+    Appending to an absent whitelist of namespaced kinds turns "all" into "those".
+    """
+    spec = project.spec
+    for parent in global_projects_of(project, all_projects, settings):
         changes = {
             field: (getattr(spec, field) or ()) + inherited
             for field in _INHERITED
             if (inherited := getattr(parent.spec, field))
         }
         spec = msgspec.structs.replace(spec, **changes) if changes else spec
-    return spec
+    return project if spec is project.spec else msgspec.structs.replace(project, spec=spec)

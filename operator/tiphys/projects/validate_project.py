@@ -53,18 +53,22 @@ def validate_project(project: AppProject) -> None:
     for repository in spec.source_repos:
         _refuse_deny_all("source repository", repository)
     _refuse_repeated(spec.source_repos, lambda url: f"source repository '{url}' already added")
-    _refuse_repeated((role.name for role in spec.roles), lambda name: f"role '{name}' already exists")
+    _refuse_repeated(
+        (role.name for role in spec.roles), lambda name: f"role '{name}' already exists", ALREADY_EXISTS
+    )
     for role in spec.roles:
         _check_role(project.name, role)
     _check_windows(spec.sync_windows)
     _check_service_accounts(spec.destination_service_accounts)
 
 
-def _refuse_repeated(values: Iterable[str], message: Callable[[str], str]) -> None:
+def _refuse_repeated(
+    values: Iterable[str], message: Callable[[str], str], code: str = INVALID_ARGUMENT
+) -> None:
     seen: set[str] = set()
     for value in values:
         if value in seen:
-            raise InvalidProject(message(value), ALREADY_EXISTS)
+            raise InvalidProject(message(value), code)
         seen.add(value)
 
 
@@ -92,10 +96,16 @@ def _check_role(project: str, role: ProjectRole) -> None:
         )
     for policy in role.policies:
         _check_policy(project, role.name, policy)
-    _refuse_repeated(role.policies, lambda policy: f"policy '{policy}' already exists for role '{role.name}'")
+    _refuse_repeated(
+        role.policies,
+        lambda policy: f"policy '{policy}' already exists for role '{role.name}'",
+        ALREADY_EXISTS,
+    )
     for group in role.groups:
         _check_group(group)
-    _refuse_repeated(role.groups, lambda group: f"group '{group}' already exists for role '{role.name}'")
+    _refuse_repeated(
+        role.groups, lambda group: f"group '{group}' already exists for role '{role.name}'", ALREADY_EXISTS
+    )
 
 
 def _check_policy(project: str, role: str, policy: str) -> None:
@@ -131,9 +141,11 @@ def _check_group(group: str) -> None:
     if "," in inner and not quoted:
         raise InvalidProject(f"group '{group}' must be quoted")
     if not inner.strip():
-        raise InvalidProject(f"group '{group}' must not be empty")
-    if inner != inner.strip(" "):
-        raise InvalidProject(f"group '{group}' must not begin or end with a space")
+        raise InvalidProject(f"group '{group}' is empty")
+    if inner.startswith(" "):
+        raise InvalidProject(f"group '{group}' contains a leading space")
+    if inner.endswith(" "):
+        raise InvalidProject(f"group '{group}' contains a trailing space")
     if any(character in '"\n\r\t' for character in inner):
         raise InvalidProject(f"group '{group}' contains invalid characters")
 
