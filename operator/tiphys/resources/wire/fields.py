@@ -18,7 +18,7 @@ never is (api.md 6, "Encoding rules").
 """
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cache, reduce
 from importlib import import_module
@@ -117,6 +117,21 @@ class Messages:
             KeyError: it defines none.
         """
         return self._names[struct]
+
+    def flat(self, struct: Kind) -> Iterator[Field]:
+        """The fields of a struct's message, those of inlined messages among them: its JSON fields.
+
+        Raises:
+            KeyError: the struct is no message.
+        """
+        return self._flat(self.message(self._names[struct]))
+
+    def _flat(self, message: Message) -> Iterator[Field]:
+        for field in message.fields:
+            if field.lifted:
+                yield from self._flat(self.message(field.type, field.struct))
+            else:
+                yield field
 
     def all(self) -> tuple[Message, ...]:
         """Every message, inlined ones as parts of the struct that they are inlined in."""

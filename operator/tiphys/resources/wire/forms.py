@@ -26,7 +26,12 @@ def _seconds(text: str) -> int:
 
 
 @lru_cache(4096)
-def _text(seconds: int) -> Timestamp:
+def time_text(seconds: int) -> Timestamp:
+    """The text of seconds since 1970.
+
+    Raises:
+        ValueError, OverflowError, OSError: no year between 1 and 9999.
+    """
     return to_timestamp(datetime.fromtimestamp(seconds, UTC))
 
 
@@ -48,7 +53,7 @@ def time_value(message: Any) -> Timestamp:
     seconds: int = message.seconds
     if seconds == ZERO_TIME or not (seconds or message.HasField("seconds") or message.HasField("nanos")):
         return NO_TIME
-    return _text(seconds)
+    return time_text(seconds)
 
 
 def micro_time_content(text: str) -> Content:
@@ -71,7 +76,7 @@ def micro_time_value(message: Any) -> Timestamp:
     micros = message.nanos // 1000
     if not 0 <= micros < 1_000_000:
         raise ValueError("nanoseconds out of range")
-    return Timestamp(f"{_text(seconds)[:-1]}.{micros:06}Z")
+    return Timestamp(f"{time_text(seconds)[:-1]}.{micros:06}Z")
 
 
 def json_content(value: Any) -> Content:
