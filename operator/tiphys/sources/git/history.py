@@ -1,18 +1,21 @@
 """What a commit says about itself and what it touched (``sources.md`` 14.6, 15)."""
 
+import asyncio
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tiphys.sources.errors import SourceError
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.runner import GitRunner
 
+_ISOLATED = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C"}
+_SECONDS = 30
 _TRAILER = "argocd-reference-commit-"
 _REFERENCE_SHA = re.compile(r"^[0-9a-f]{5,40}$")
 _ADDRESS = re.compile(r"^(?:(.*?)\s*)<([^<>]+)>$")
@@ -50,35 +53,33 @@ async def read_changed_paths(runner: GitRunner, git_dir: Path, old: str, new: st
     return sorted(name.decode("utf-8", "surrogateescape") for name in finished.stdout.split(b"\0") if name)
 
 
-async def read_metadata(runner: GitRunner, git_dir: Path, sha: str) -> RevisionMetadata:
+async def read_metadata(git_dir: Path, sha: str) -> RevisionMetadata:
     """Raises CorruptMirror if the commit cannot be read."""
-    layout = "%an <%ae>%x00%at%x00%B%x00%(trailers:only=true,unfold=true)"
-    shown = await runner.local(
-        [f"--git-dir={git_dir}", "log", "-1", "--no-show-signature", f"--format={layout}", sha, "--"],
-        cwd=git_dir.parent,
-    )
-    tags = await runner.local(
-        [
-            f"--git-dir={git_dir}",
-            "for-each-ref",
-            "--points-at",
-            sha,
-            "--format=%(refname:strip=2)",
-            "refs/tags",
-        ],
-        cwd=git_dir.parent,
-    )
-    if not shown.ok or not tags.ok:
-        raise CorruptMirror(runner.explanation(tags if shown.ok else shown))
-    fields = shown.stdout.decode("utf-8", "replace").split("\0")
-    if len(fields) != 4:
-        raise SourceError("Internal", f"commit {sha} holds zero bytes", revision=sha)
-    author, date, message, trailers = fields
+    return await asyncio.to_thread(_read_metadata, git_dir, sha)
+
+
+def _read_metadata(git_dir: Path, sha: str) -> RevisionMetadata:
+    # Rarely needed (the API, signed commits): the library and its memory come with the first use.
+    from git import Repo
+    from git.exc import GitError
+    from gitdb.exc import ODBError
+
+    try:
+        with Repo(git_dir) as repo:
+            repo.git.update_environment(**_ISOLATED)
+            commit = repo.commit(sha)
+            tags = repo.git.for_each_ref(
+                "refs/tags", points_at=sha, format="%(refname:strip=2)", kill_after_timeout=_SECONDS
+            )
+            message, trailers = str(commit.message), commit.trailers_list
+            author, date = commit.author, commit.authored_date
+    except (GitError, ODBError, ValueError) as error:
+        raise CorruptMirror(f"commit {sha} cannot be read: {error}") from None
     reference = _reference(trailers)
     return RevisionMetadata(
-        author=author,
-        date=_utc(int(date)),
-        tags=tuple(tags.stdout.decode("utf-8", "replace").split()),
+        author=f"{author.name} <{author.email}>",
+        date=_utc(date),
+        tags=tuple(tags.split()),
         message=message.strip(),
         references=(reference,) if reference is not None else (),
     )
@@ -88,13 +89,12 @@ def _utc(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _reference(trailers: str) -> CommitReference | None:
+def _reference(trailers: Iterable[tuple[str, str]]) -> CommitReference | None:
     """The reference that trailers ``Argocd-reference-commit-*`` describe; bad values are ignored."""
     found: dict[str, str] = {}
-    for line in trailers.splitlines():
-        name, separator, value = line.partition(":")
+    for name, value in trailers:
         name = name.strip().lower()
-        if not separator or not name.startswith(_TRAILER):
+        if not name.startswith(_TRAILER):
             continue
         parsed = _value(name.removeprefix(_TRAILER), value.strip())
         if parsed is not None:

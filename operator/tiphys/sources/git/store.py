@@ -276,9 +276,7 @@ class GitStore:
         """Author, date, message, tags and references of a commit (``sources.md`` 14.6)."""
         if not is_short_commit(sha):
             raise SourceError("InvalidArgument", f"revision {sha} must be resolved", revision=sha)
-        return await self._read(
-            repository, sha, lambda held, full: read_metadata(self._runner, held.mirror.path, full)
-        )
+        return await self._read(repository, sha, lambda held, full: read_metadata(held.mirror.path, full))
 
     # --- housekeeping ----------------------------------------------------------------------------
 
