@@ -39,12 +39,14 @@ class DesiredStateError(Exception):
     """The desired state cannot be had; the text is what follows ``Failed to load target state: ``.
 
     ``transient`` is set where the repository or our disk may be well again at the next try: a grace
-    period may swallow that, but never what is wrong with the content of a commit.
+    period may swallow that, but never what is wrong with the content of a commit. ``index``: which of
+    the sources it is (from 0).
     """
 
-    def __init__(self, message: str, *, transient: bool):
+    def __init__(self, message: str, *, transient: bool, index: int = 0):
         super().__init__(message)
         self.transient = transient
+        self.index = index
 
 
 class DesiredRequest(msgspec.Struct, frozen=True):
@@ -382,4 +384,5 @@ def _failure(index: int, count: int, error: SourceError) -> DesiredStateError:
         f"failed to generate manifest for source {index + 1} of {count}: "
         f"rpc error: code = {error.code} desc = {error.message}",
         transient=isinstance(error, TRANSIENT),
+        index=index,
     )

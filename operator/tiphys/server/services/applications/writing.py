@@ -3,6 +3,9 @@
 A change is a function from an Application to the patch that it needs; when somebody else writes in
 between, the function is asked again with what is there then, at most ten times (api.md 8.2). Fields
 that our types do not know survive. The answer is taken in at once, so the writer's next read shows it.
+
+A merge patch cannot say ``null``, which means something in the values of a chart: a spec that holds one
+is written whole (:class:`Whole`), over what is stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,14 +16,22 @@ from tiphys.kube.errors import Conflict, NotFound
 from tiphys.reconcile.statuses import merge_patch
 from tiphys.reconcile.unknown import with_unknown
 from tiphys.resources.application import Application, decode, to_json
+from tiphys.resources.identity import Manifest
 from tiphys.resources.spec import ApplicationSpec
 from tiphys.server.api.failures import ApiFailure, Code
 from tiphys.server.services.applications.access import APPLICATION, AppAccess, no_such
+from tiphys.server.services.overlaying import overlaid
 from tiphys.server.state import State
 
 TRIES = 10
 
 Patch = dict[str, Any]
+
+
+class Whole(dict[str, Any]):
+    """A spec that no merge patch can express."""
+
+
 Decide = Callable[[Application], Patch]
 """What to merge into an Application; empty: nothing. May refuse with an ApiFailure."""
 
@@ -71,12 +82,49 @@ class AppWriter:
                 "resourceVersion": app.metadata.resource_version,
             },
         }
-        whole = with_unknown(app, guarded, state.apps.kept(key))
-        answer = await state.client.patch(APPLICATION, key.namespace, key.name, whole, MERGE_PATCH)
+        if isinstance(body.get("spec"), Whole):
+            answer = await self._replace(app, body)
+        else:
+            patch = with_unknown(app, guarded, state.apps.kept(key))
+            answer = await state.client.patch(APPLICATION, key.namespace, key.name, patch, MERGE_PATCH)
         state.take("applications", answer)
         held = state.apps.get(key)
         version = answer["metadata"].get("resourceVersion")
         return held if held is not None and held.metadata.resource_version == version else decode(answer)
+
+    async def _replace(self, app: Application, body: Patch) -> Manifest:
+        key = app.key
+        raw = await self._state.client.get(APPLICATION, key.namespace, key.name)
+        if raw["metadata"].get("resourceVersion") != app.metadata.resource_version:
+            raise Conflict(409, "Conflict", "the object has been modified")
+        spec = overlaid(raw["spec"], to_json(app.spec), body["spec"])
+        merged = merge({key: value for key, value in raw.items() if key != "spec"}, _but_spec(body))
+        return await self._state.client.replace({**merged, "spec": spec})
+
+
+def _but_spec(body: Patch) -> Patch:
+    return {key: value for key, value in body.items() if key != "spec"}
+
+
+def merge(value: Any, patch: Any) -> Any:
+    """RFC 7386: ``value`` with ``patch`` merged in; neither is changed."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(value) if isinstance(value, dict) else {}
+    for key, item in patch.items():
+        if item is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), item)
+    return result
+
+
+def _holds_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_null, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_null, value))
+    return value is None
 
 
 def edit(
@@ -98,6 +146,8 @@ def edit(
     if finalizers is not None and finalizers != tuple(app.metadata.finalizers or ()):
         metadata["finalizers"] = list(finalizers)
     body: Patch = {"metadata": metadata} if metadata else {}
-    if spec is not None and (changed := merge_patch(to_json(app.spec), to_json(spec))):
-        body["spec"] = changed
+    if spec is not None:
+        wanted = to_json(spec)
+        if changed := merge_patch(to_json(app.spec), wanted):
+            body["spec"] = Whole(wanted) if _holds_null(wanted) else changed
     return body
