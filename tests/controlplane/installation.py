@@ -32,10 +32,11 @@ def install(kubectl: Kubectl, kustomization: Path = INSTALL, *, namespace: str =
     if not kubectl.exists("namespace", namespace):
         kubectl("create", "namespace", namespace)
     kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-k", str(kustomization))
-    _wait_until_served(kubectl)
+    wait_until_served(kubectl)
 
 
-def _wait_until_served(kubectl: Kubectl, *, seconds: float = 30) -> None:
+def wait_until_served(kubectl: Kubectl, *, seconds: float = 30) -> None:
+    """Wait until our kinds are served."""
     # Not `kubectl wait`: it stumbles over a definition so new that it has no conditions yet.
     names = [f"crd/{plural}.argoproj.io" for plural in PLURALS]
     limit = time.monotonic() + seconds

@@ -21,7 +21,7 @@ import aiohttp
 import msgspec
 
 from tests.controlplane import ControlPlane
-from tests.controlplane.installation import KINDS
+from tests.controlplane.installation import KINDS, wait_until_served
 from tiphys import app
 
 READY_SECONDS = 30.0
@@ -138,8 +138,8 @@ class Running(msgspec.Struct, eq=False):
 
 def install_kinds(plane: ControlPlane) -> None:
     """Our CustomResourceDefinitions, once."""
-    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(KINDS))
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(KINDS))
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(KINDS))
+    wait_until_served(plane.kubectl)
 
 
 @asynccontextmanager
