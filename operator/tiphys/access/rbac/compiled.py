@@ -1,0 +1,229 @@
+"""One state of policy and projects, ready to be asked (api.md 13 "Evaluation").
+
+A question is answered by up to four *evaluations*: the default role, the caller, each of the
+caller's groups, the empty subject. Within one, somebody must allow and nobody may deny; any
+evaluation that allows suffices. The lines a project adds count for questions about its objects only.
+
+What a subject may do with one resource and action becomes a pair of object matchers (allow, deny),
+made on first use and kept: a list of 6,000 objects asks for it once.
+"""
+
+from collections.abc import Callable, Iterable
+
+from tiphys.access.rbac.patterns import (
+    GLOB,
+    REGEX,
+    Matcher,
+    PatternError,
+    everything,
+    matcher,
+    matches,
+    nothing,
+    re2_compile,
+)
+from tiphys.access.rbac.policy import Policy, PolicyError, Rule
+
+PROJECT_SCOPED = frozenset({"applications", "applicationsets", "repositories", "clusters", "logs", "exec"})
+"""Resources whose object begins with a project (``project/…``)."""
+
+_KEPT = 65536
+"""Evaluations (subject, project, resource, action) that are kept."""
+
+Decide = Callable[[str], bool]
+
+
+class Layer:
+    """The lines of one text, by subject.
+
+    Raises:
+        PolicyError: in regex mode, an expression that cannot be used.
+    """
+
+    def __init__(self, policy: Policy, mode: str):
+        self.rules: dict[str, list[Rule]] = {}
+        self.roles: dict[str, list[str]] = {}
+        for rule in policy.rules:
+            if mode == REGEX:
+                _check(rule)
+            self.rules.setdefault(rule.subject, []).append(rule)
+        for grouping in policy.groupings:
+            self.roles.setdefault(grouping.member, []).append(grouping.role)
+
+    def __bool__(self) -> bool:
+        return bool(self.rules or self.roles)
+
+
+def _check(rule: Rule) -> None:
+    for pattern in (rule.resource, rule.action, rule.object):
+        try:
+            re2_compile(pattern)
+        except PatternError as error:
+            line = f"p, {rule.subject}, {rule.resource}, {rule.action}, {rule.object}, {rule.effect}"
+            raise PolicyError(line, f"{pattern}: {error}") from None
+
+
+EMPTY = Layer(Policy(), GLOB)
+
+
+class Compiled:
+    """See the module.
+
+    Args:
+        policy: the built-in policy and the users'.
+        default_role: ``policy.default``.
+        mode: ``glob`` or ``regex``.
+        project_layer: the lines that a project adds; None for a project that does not exist.
+
+    Raises:
+        PolicyError: see :class:`Layer`.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        default_role: str,
+        mode: str,
+        project_layer: Callable[[str], Layer | None],
+    ):
+        self._common = Layer(policy, mode)
+        self._default_role = default_role
+        self._mode = mode
+        self._project_layer = project_layer
+        self._evaluations: dict[tuple[str, str, str, str], Decide] = {}
+
+    def permits(self, subject: str, groups: Iterable[str], resource: str, action: str) -> Decide:
+        """A decision about names of objects, for one caller, resource and action."""
+        groups = tuple(groups)
+        outside = self._for_project("", subject, groups, resource, action)
+        if resource == "projects":
+            return self._by_project(outside, lambda name: name, subject, groups, resource, action)
+        if resource in PROJECT_SCOPED:
+            return self._by_project(outside, _project_of, subject, groups, resource, action)
+        return outside
+
+    def _by_project(
+        self,
+        outside: Decide,
+        project_of: Callable[[str], str],
+        subject: str,
+        groups: tuple[str, ...],
+        resource: str,
+        action: str,
+    ) -> Decide:
+        known: dict[str, Decide] = {}
+
+        def decide(name: str) -> bool:
+            project = project_of(name)
+            if not project:
+                return outside(name)
+            found = known.get(project)
+            if found is None:
+                if self._project_layer(project) is None:
+                    return outside(name)  # anybody can make up names: nothing is kept of them
+                found = known[project] = self._for_project(project, subject, groups, resource, action)
+            return found(name)
+
+        return decide
+
+    def _for_project(
+        self, project: str, subject: str, groups: tuple[str, ...], resource: str, action: str
+    ) -> Decide:
+        """The evaluations in their order, for objects of one project (``""``: of none)."""
+        layer = self._project_layer(project) if project else None
+        steps: list[Decide] = []
+
+        def add(who: str, where: str) -> None:
+            step = self._evaluation(who, where, resource, action)
+            if step is not nothing and step not in steps:
+                steps.append(step)
+
+        if self._default_role:
+            add(self._default_role, "")
+        foreign = layer is not None and is_project_subject(subject) and subject.split(":")[1] != project
+        if subject and not foreign:
+            where = project if layer else ""
+            if self._default_role:
+                add(self._default_role, where)
+            add(subject, where)
+            if layer is None or not is_project_subject(subject):
+                for group in groups:
+                    # A p line that names a group directly counts only for groups that a g line names.
+                    if group in self._common.roles or (layer is not None and group in layer.roles):
+                        add(group, where)
+        add("", "")
+        return _any(steps)
+
+    def _evaluation(self, subject: str, project: str, resource: str, action: str) -> Decide:
+        layer = (self._project_layer(project) if project else None) or EMPTY
+        subjects = self._inherited(subject, layer)
+        if project and not any(who in layer.rules or who in layer.roles for who in subjects):
+            project = ""  # nothing of the project concerns the subject: one decision serves all projects
+        key = (subject, project, resource, action)
+        found = self._evaluations.get(key)
+        if found is None:
+            if len(self._evaluations) >= _KEPT:
+                self._evaluations.clear()
+            found = self._evaluations[key] = self._compile(
+                subjects, layer if project else EMPTY, resource, action
+            )
+        return found
+
+    def _inherited(self, subject: str, layer: Layer) -> list[str]:
+        found = {subject: None}
+        waiting = [subject]
+        while waiting:
+            who = waiting.pop()
+            for role in (*self._common.roles.get(who, ()), *layer.roles.get(who, ())):
+                if role not in found:
+                    found[role] = None
+                    waiting.append(role)
+        return list(found)
+
+    def _compile(self, subjects: Iterable[str], layer: Layer, resource: str, action: str) -> Decide:
+        objects: dict[str, list[str]] = {"allow": [], "deny": []}
+        for who in subjects:
+            for rule in (*self._common.rules.get(who, ()), *layer.rules.get(who, ())):
+                if (
+                    rule.effect in objects
+                    and matches(rule.resource, resource, self._mode)
+                    and matches(rule.action, action, self._mode)
+                ):
+                    objects[rule.effect].append(rule.object)
+        allow = matcher(objects["allow"], self._mode)
+        if not objects["deny"] or allow is nothing:
+            return allow
+        return _but_not(allow, matcher(objects["deny"], self._mode))
+
+
+def _but_not(allow: Matcher, deny: Matcher) -> Decide:
+    if deny is everything:
+        return nothing
+    return lambda name: allow(name) and not deny(name)
+
+
+def _any(steps: list[Decide]) -> Decide:
+    if everything in steps:
+        return everything
+    if not steps:
+        return nothing
+    if len(steps) == 1:
+        return steps[0]
+    several = tuple(steps)
+
+    def decide(name: str) -> bool:
+        for step in several:  # noqa: SIM110 - a generator costs as much as the decision
+            if step(name):
+                return True
+        return False
+
+    return decide
+
+
+def _project_of(name: str) -> str:
+    project, slash, _ = name.partition("/")
+    return project if slash else ""
+
+
+def is_project_subject(subject: str) -> bool:
+    """Whether a subject is a role of a project (``proj:P:R``)."""
+    return subject.startswith("proj:") and subject.count(":") == 2

@@ -1,0 +1,245 @@
+"""Logging in, being locked out, logging out: on one replica and on two (api.md 11)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.access.building import NOW, hashed, store
+from tiphys.access.access import Access
+from tiphys.access.accounts import SECRET, Accounts
+from tiphys.access.errors import InvalidToken, LoginRefused, UsernameTooLong
+from tiphys.access.sessions import Sessions
+from tiphys.access.shared import NAME, read_stored
+from tiphys.kube.client import ClusterClient
+from tiphys.kube.errors import NotFound
+from tiphys.settings.params import Params
+from tiphys.settings.reading import data_of
+from tiphys.settings.store import SettingsStore
+
+MAIN = {
+    "accounts.ann": "login",
+    "accounts.robot": "apiKey",
+    "accounts.off": "login",
+    "accounts.off.enabled": "false",
+}
+PASSWORD = "correct horse"
+SECRETS = {f"accounts.{name}.password": hashed(PASSWORD) for name in ("ann", "robot", "off")}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def sessions(settings: SettingsStore, client: Any, namespace: str, clock: Clock, sleep: Any) -> Sessions:
+    accounts = Accounts(settings, client, namespace, clock)
+    return Sessions(settings, client, namespace, clock, accounts, lambda name: None, sleep=sleep)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def alone(clock: Clock, no_pause: Any) -> Iterator[Sessions]:
+    made = sessions(store(MAIN, SECRETS), None, "argocd", clock, no_pause)
+    yield made
+    made.passwords.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "text"),
+    [
+        pytest.param("ann", "wrong", "Invalid username or password", id="wrong password"),
+        pytest.param("eve", PASSWORD, "Invalid username or password", id="unknown user"),
+        pytest.param("off", "wrong", "Invalid username or password", id="disabled, wrong password"),
+        pytest.param("off", PASSWORD, "Account off is disabled", id="disabled"),
+        pytest.param("robot", PASSWORD, "Account robot does not have login capability", id="no login"),
+        pytest.param("admin", PASSWORD, "Invalid username or password", id="admin without a hash"),
+        pytest.param("ann", PASSWORD + "\0", "Invalid username or password", id="NUL"),
+        pytest.param("ann", "x" * 1000, "Invalid username or password", id="long password"),
+    ],
+)
+async def test_refused_logins(alone: Sessions, name: str, password: str, text: str) -> None:
+    with pytest.raises(LoginRefused) as refused:
+        await alone.login(name, password)
+    assert str(refused.value) == text
+    assert password not in repr(refused.value) or len(password) < 6
+
+
+async def test_a_login_gives_a_token_for_a_day(alone: Sessions) -> None:
+    claims = alone.check(await alone.login("ann", PASSWORD)).claims
+    assert (claims["sub"], claims["exp"] - claims["iat"]) == ("ann", 86400)
+
+
+async def test_names_that_are_too_long_are_refused(alone: Sessions) -> None:
+    with pytest.raises(UsernameTooLong, match=r"Username is too long \(32 bytes max\)"):
+        await alone.login("ä" * 17, "x")
+
+
+async def test_five_failures_lock_for_five_minutes(alone: Sessions, clock: Clock) -> None:
+    for _ in range(5):
+        with pytest.raises(LoginRefused):
+            await alone.login("ann", "wrong")
+    with pytest.raises(LoginRefused, match="Invalid username or password"):
+        await alone.login("ann", PASSWORD)  # blocked, and not counted
+    clock.now = NOW + timedelta(seconds=299)
+    with pytest.raises(LoginRefused):
+        await alone.login("ann", PASSWORD)
+    clock.now = NOW + timedelta(seconds=300)
+    assert await alone.login("ann", PASSWORD)
+
+
+async def test_a_success_clears_failures(alone: Sessions) -> None:
+    for _ in range(2):
+        for _ in range(4):
+            with pytest.raises(LoginRefused):
+                await alone.login("ann", "wrong")
+        assert await alone.login("ann", PASSWORD)
+    assert alone.shared.book == {}
+
+
+async def test_unknown_names_take_no_memory(alone: Sessions) -> None:
+    for number in range(3):
+        with pytest.raises(LoginRefused):
+            await alone.login(f"eve-{number}", "wrong")
+    assert alone.shared.book == {}
+
+
+async def test_too_many_logins_at_once(clock: Clock) -> None:
+    hold = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await hold.wait()
+
+    settings = store(
+        MAIN,
+        SECRETS,
+        params=msgspec.structs.replace(Params(), server_max_concurrent_logins=4, server_replicas=2),
+    )
+    made = sessions(settings, None, "argocd", clock, sleep)
+
+    async def login() -> str:
+        with made.at_once():
+            return await made.login("ann", PASSWORD)
+
+    try:
+        running = [asyncio.create_task(login()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(LoginRefused, match="Invalid username or password"):
+            await login()
+        hold.set()
+        assert all(await asyncio.gather(*running))
+    finally:
+        made.passwords.close()
+
+
+# With Kubernetes: what replicas share
+
+
+@pytest.fixture
+async def replicas(
+    client: ClusterClient, namespace: str, clock: Clock, no_pause: Any
+) -> AsyncIterator[Callable[[], Access]]:
+    """Makes replicas: each with settings of its own, as fed by a watch of its own."""
+    made: list[Access] = []
+
+    def replica() -> Access:
+        settings = store(MAIN, SECRETS, namespace=namespace)
+        access = Access(settings, lambda name: None, lambda listener: lambda: None, client, namespace, clock)
+        access.sessions._sleep = no_pause
+        made.append(access)
+        return access
+
+    yield replica
+    for access in made:
+        access.close()
+
+
+async def deliver(client: ClusterClient, namespace: str, access: Access) -> None:
+    """What the watch of a replica does."""
+    access._settings.put({**await client.get(SECRET, namespace, NAME), "kind": "Secret"})
+
+
+@pytest.mark.controlplane
+async def test_a_logout_counts_everywhere_and_after_a_restart(
+    client: ClusterClient, namespace: str, replicas: Callable[[], Access], clock: Clock
+) -> None:
+    one, two = replicas(), replicas()
+    text = await one.sessions.login("ann", PASSWORD)
+    other = await one.sessions.login("ann", PASSWORD)
+    claims = two.sessions.check(text).claims
+    await one.sessions.revoke(claims)
+    with pytest.raises(InvalidToken, match="token is revoked, please re-login"):
+        one.sessions.check(text)
+    await deliver(client, namespace, two)
+    restarted = replicas()
+    await deliver(client, namespace, restarted)
+    for access in (two, restarted):
+        with pytest.raises(InvalidToken, match="token is revoked, please re-login"):
+            access.sessions.check(text)
+        assert access.sessions.check(other)
+    stored = data_of({**await client.get(SECRET, namespace, NAME), "kind": "Secret"})
+    assert claims["jti"] not in str(stored)
+    assert text not in str(stored)
+
+
+@pytest.mark.controlplane
+async def test_revocations_of_replicas_do_not_lose_each_other(
+    client: ClusterClient, namespace: str, replicas: Callable[[], Access], clock: Clock
+) -> None:
+    end = int(NOW.timestamp()) + 60
+    accesses = [replicas() for _ in range(3)]
+    await asyncio.gather(
+        *(access.sessions.shared.revoke(f"id-{n}", end) for n, access in enumerate(accesses))
+    )
+    last = replicas()
+    await deliver(client, namespace, last)
+    assert all(last.sessions.shared.is_revoked(f"id-{n}") for n in range(3))
+    clock.now = NOW + timedelta(seconds=61)
+    await last.sessions.shared.revoke("new", end + 600)
+    stored = read_stored(data_of({**await client.get(SECRET, namespace, NAME), "kind": "Secret"}))
+    assert len(stored.revoked) == 1  # what has expired is gone
+
+
+@pytest.mark.controlplane
+async def test_failures_count_on_all_replicas(
+    client: ClusterClient, namespace: str, replicas: Callable[[], Access]
+) -> None:
+    one, two = replicas(), replicas()
+    async with asyncio.timeout(30):
+        runs = [asyncio.create_task(access.run()) for access in (one, two)]
+        for access in (one, two, one, two, one):
+            with pytest.raises(LoginRefused):
+                await access.sessions.login("ann", "wrong")
+        while True:
+            stored = await _stored(client, namespace)
+            if stored.failed and stored.failed["ann"].count == 5:
+                break
+            await asyncio.sleep(0.05)
+        for access in (one, two):
+            await deliver(client, namespace, access)
+            with pytest.raises(LoginRefused):
+                await access.sessions.login("ann", PASSWORD)
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
+
+
+async def _stored(client: ClusterClient, namespace: str) -> Any:
+    try:
+        return read_stored(data_of({**await client.get(SECRET, namespace, NAME), "kind": "Secret"}))
+    except NotFound:
+        return read_stored({})
+
+
+def test_a_broken_secret_is_nothing() -> None:
+    assert read_stored({"revoked": "{", "failedLogins": "[1]"}) == read_stored({})
