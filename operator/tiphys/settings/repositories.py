@@ -187,6 +187,10 @@ class Repositories(msgspec.Struct, frozen=True):
         candidates = tuple(repository for repository in self.write if repository.normalized_url == normalized)
         return _with_template(_choose(candidates, url, project), self.write_templates)
 
+    def complete(self, repository: Repository, *, write: bool = False) -> Repository:
+        """The repository with the credentials of the template that applies to it, if it needs any."""
+        return _with_template(repository, self.write_templates if write else self.read_templates)
+
     def in_project(self, project: str) -> tuple[Repository, ...]:
         """Repositories whose Secret says ``project: <project>``."""
         return tuple(repository for repository in self.read if project and repository.project == project)

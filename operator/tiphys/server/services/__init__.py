@@ -1,1 +1,41 @@
-"""The services of the API: one module or folder for each, every method once (``api.rpc``)."""
+"""The services of the API: one module or folder for each, every method once (``api.rpc``).
+
+:func:`all_services` builds them out of :class:`Parts`; the lines of one service stand together.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tiphys.access.access import Access
+from tiphys.server.guard import Guard
+from tiphys.server.services.events import AuditLog
+from tiphys.server.services.repocreds import RepoCredsService
+from tiphys.server.services.repositories import RepositoryService
+from tiphys.server.services.sessions import SessionService
+from tiphys.server.services.version import VersionService
+from tiphys.server.state import State
+
+
+class Parts(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What services are built out of.
+
+    Attributes:
+        count_login: told of each login by password whether it succeeded.
+    """
+
+    state: State
+    guard: Guard
+    access: Access
+    audit: AuditLog
+    count_login: Callable[[bool], None] = lambda success: None
+
+
+def all_services(parts: Parts) -> tuple[object, ...]:
+    """Every service object; together they have every method of the API."""
+    return (
+        SessionService(parts.access.sessions, parts.count_login),
+        VersionService(),
+        RepositoryService(parts.state, parts.guard),
+        RepoCredsService(parts.state, parts.guard),
+    )

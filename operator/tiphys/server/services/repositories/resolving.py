@@ -1,0 +1,45 @@
+"""Which repository a call means, and its RBAC object (api.md 9, "Repository"). Pure."""
+
+from collections.abc import Callable, Iterable
+
+from tiphys.server.api.failures import permission_denied, unknown
+from tiphys.settings.repositories import Repository
+from tiphys.settings.urls import same_repository, without_credentials
+
+
+def rbac_object(project: str, name: str) -> str:
+    """``project/name`` of what belongs to a project, else the bare name."""
+    return f"{project}/{name}" if project else name
+
+
+def find_visible(
+    repositories: Iterable[Repository], permits: Callable[[str], bool], url: str, project: str
+) -> Repository:
+    """The one repository of this URL that the caller may see; a project must fit if it is given or
+    if there are several.
+
+    Raises:
+        ApiFailure: ``permission denied`` when there is none, which tells nothing of what exists.
+    """
+    found = [
+        repository
+        for repository in repositories
+        if same_repository(repository.url, url) and permits(rbac_object(repository.project, repository.url))
+    ]
+    if not found:
+        raise permission_denied()
+    if len(found) == 1 and not project:
+        return found[0]
+    for repository in found:
+        if repository.project == project:
+            return repository
+    shown = without_credentials(url)
+    raise unknown(f'repository not found for url "{shown}" and project "{project}"')
+
+
+def find_exact(repositories: Iterable[Repository], url: str, project: str) -> Repository | None:
+    """The stored repository of exactly this project."""
+    for repository in repositories:
+        if repository.project == project and same_repository(repository.url, url):
+            return repository
+    return None
