@@ -112,6 +112,18 @@ class Invoker:
         finally:
             self._finish(method, call, code, begin)
 
+    async def admit(self, method: Method, call: Call) -> None:
+        """Let a caller in before the request is there: a transport may ask this before it receives a
+        large message. The call itself asks again.
+
+        Raises:
+            ApiFailure: the caller is refused.
+        """
+        try:
+            await self._admit(method, call)
+        except Exception as error:
+            raise _failed(method, call, error) from error
+
     async def _admit(self, method: Method, call: Call) -> None:
         outcome = await self._authenticator.authenticate(call.metadata)
         if outcome.problem and not method.tolerant:

@@ -1,0 +1,586 @@
+"""One HTTP/2 connection: bytes in, calls on streams, bytes out.
+
+``frames.FrameGate`` decides what may come in, the ``h2`` library knows the protocol, ``stream`` the
+calls; here they meet the socket. What is kept on purpose:
+
+- one write for everything that became ready in a turn of the loop;
+- no reading from a client that does not read: its acknowledgements would pile up here;
+- answers wait for the stream's window, the connection's window and the socket, in that order, and are
+  encoded only then;
+- frames of ours that ``h2`` has no way for (GOAWAY that lets calls on the way finish) are written
+  directly.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import (
+    DataReceived,
+    PingAckReceived,
+    PingReceived,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
+from h2.exceptions import H2Error
+from h2.settings import SettingCodes
+from hpack import NeverIndexedHeaderTuple
+from hyperframe.frame import GoAwayFrame
+
+from tiphys.server.api.calls import Call
+from tiphys.server.api.failures import ApiFailure, Code
+from tiphys.server.grpc.frames import (
+    EARNED_BY_CALL,
+    EARNED_BY_DATA,
+    ENHANCE_YOUR_CALM,
+    INTERNAL_ERROR,
+    PROTOCOL_ERROR,
+    Abuse,
+    FrameGate,
+)
+from tiphys.server.grpc.messages import no_decompressor
+from tiphys.server.grpc.metadata import CONTENT_TYPE, Headers, Opening, binary_safe, opening, seconds, status
+from tiphys.server.grpc.pings import PingRule
+from tiphys.server.grpc.stream import CALM, NO_ERROR, Stream
+from tiphys.server.grpc.table import find
+from tiphys.telemetry.logs import get_logger
+
+if TYPE_CHECKING:
+    from tiphys.server.grpc.protocol import GrpcProtocol
+
+log = get_logger(__name__)
+
+_REFUSED = 0x7
+_EVERY_STREAM = 2**31 - 1
+_LAST_PING = b"tiphys-0"
+_CHUNK = 65536
+"""What is written in one go; others of the loop get their turn in between."""
+_TABLE = 4096
+"""Header table of our encoder, however large a table the client offers."""
+
+_RESPONSE = [(b":status", b"200"), (b"content-type", b"application/grpc")]
+_CONFIGURATION = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+)
+
+
+class _Http2(H2Connection):
+    """The library's connection, with two of its rules changed.
+
+    It remembers every stream that ever was; late frames only need the last ones. And a stream too many
+    ends the connection at once, although refusing the stream is enough and lets clients retry: only
+    twice as many end it.
+    """
+
+    MAX_CLOSED_STREAMS = 256
+    hard_limit = 0
+
+    @property
+    def open_inbound_streams(self) -> int:
+        count = super().open_inbound_streams
+        return count if count >= self.hard_limit else 0
+
+
+class Connection(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(self, server: "GrpcProtocol"):
+        self._server = server
+        self.limits = server.limits
+        self.invoker = server.invoker
+        self.ledger = server.ledger
+        self.unfinished = 0
+        self._loop = asyncio.get_running_loop()
+        self._http2 = _Http2(_CONFIGURATION)
+        self._http2.hard_limit = 2 * self.limits.max_streams
+        self._gate = FrameGate(self.limits, self.now())
+        self._pings = PingRule(self.limits)
+        self._streams: dict[int, Stream] = {}
+        self._max_streams = self.limits.strangers_streams
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._unsent = 0
+        self._received = 0
+        self._paused_since: float | None = None
+        self._began = self.now()
+        self._flushing = False
+        self._leaving = False
+        self._last_stream = _EVERY_STREAM
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        """The loop's clock."""
+        return self._loop.time()
+
+    # The socket.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The port hands over."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+        self._server.arrived(self)
+        transport.set_write_buffer_limits(high=_CHUNK)
+        http2 = self._http2
+        http2.local_settings = type(http2.local_settings)(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: self._max_streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: self.limits.header_list,
+            },
+        )
+        http2.decoder.max_header_list_size = self.limits.header_list
+        http2.initiate_connection()
+        http2.increment_flow_control_window(self.limits.window)
+        self._flush()
+        self._look_again()
+
+    def data_received(self, data: bytes) -> None:
+        """The client sent something."""
+        if self._transport is None:
+            return
+        try:
+            arrived = self._gate.take(data, self.now())
+            if arrived.frames:
+                self._receive(arrived.frames)
+            if arrived.leaving:
+                self._leaving = True
+                self._last_stream = self._http2.highest_inbound_stream_id
+        except Abuse as abuse:
+            self._end(abuse.code, abuse.reason)
+            return
+        except Exception:
+            # Bytes from outside must never leave a connection that is half alive.
+            log.exception("a connection failed", extra={"peer": self._peer})
+            self._end(PROTOCOL_ERROR, "")
+            return
+        self._flush_soon()
+        self._perhaps_close()
+
+    def eof_received(self) -> bool:
+        """The client closed its side; HTTP/2 has no half-closed connections."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        for stream in tuple(self._streams.values()):
+            self._forget(stream)
+        self._server.left(self)
+
+    def pause_writing(self) -> None:
+        """The client does not read; so neither do we."""
+        self._paused_since = self.now()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._paused_since = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._room_grew()
+
+    # Events.
+
+    def _receive(self, frames: bytes) -> None:
+        try:
+            events = self._http2.receive_data(frames)
+        except H2Error as error:
+            # The library has put its GOAWAY into what is to be sent.
+            log.info("a client broke HTTP/2", extra={"peer": self._peer, "problem": str(error)})
+            self._close()
+            return
+        for event in events:
+            try:
+                self._handle(event)
+            except H2Error:
+                # The library knows already what later events say: the stream may be gone by now.
+                continue
+
+    def _handle(self, event: Any) -> None:
+        match event:
+            case RequestReceived():
+                self._request(event.stream_id, event.headers)
+            case DataReceived():
+                self._data(event)
+            case StreamEnded():
+                stream = self._streams.get(event.stream_id)
+                if stream is not None:
+                    self._feed(stream, None)
+            case StreamReset():
+                stream = self._streams.get(event.stream_id)
+                if stream is not None:
+                    self._forget(stream)
+            case WindowUpdated():
+                if event.stream_id == 0:
+                    self._room_grew()
+                elif (stream := self._streams.get(event.stream_id)) is not None:
+                    stream.window_grew()
+            case RemoteSettingsChanged():
+                if self._http2.encoder.header_table_size > _TABLE:
+                    self._http2.encoder.header_table_size = _TABLE
+                self._room_grew()
+            case PingReceived():
+                if not self._pings.allows(self.now(), bool(self._streams)):
+                    raise Abuse(ENHANCE_YOUR_CALM, "too_many_pings")
+            case PingAckReceived():
+                if event.ping_data == _LAST_PING and self._leaving:
+                    self._last_goodbye()
+            case _:
+                pass
+
+    def _request(self, stream_id: int, headers: Any) -> None:
+        if stream_id > self._last_stream or len(self._streams) >= self._max_streams:
+            self._gate.spend(5)
+            self._http2.reset_stream(stream_id, _REFUSED)
+            return
+        try:
+            heading = opening(headers)
+            problem = not_grpc(heading)
+            if problem is not None:
+                self._refuse(stream_id, *problem)
+                return
+            call = Call(
+                transport="grpc",
+                metadata=heading.metadata,
+                peer=self._peer,
+                deadline=self._deadline(heading.timeout),
+            )
+            if heading.encoding not in ("", "identity"):
+                self._trailers_only(
+                    stream_id,
+                    no_decompressor(heading.encoding),
+                    [(b"grpc-accept-encoding", b"identity")],
+                )
+                return
+            bound = find(self._server.table, heading.path)
+        except ApiFailure as failure:
+            self._trailers_only(stream_id, failure)
+            return
+        except ValueError as error:
+            self._refuse(stream_id, 400, str(error))
+            return
+        stream = Stream(stream_id, self, bound, call, heading.encoding)
+        self._streams[stream_id] = stream
+        stream.opened()
+
+    def _deadline(self, timeout: str) -> float | None:
+        length = seconds(timeout)
+        return None if length is None else self.now() + length
+
+    def _data(self, event: DataReceived) -> None:
+        size = event.flow_controlled_length or 0
+        if size:
+            self._received += size
+            if self._received * 2 >= self.limits.window:
+                self._http2.increment_flow_control_window(self._received)
+                self._received = 0
+        stream = self._streams.get(event.stream_id)
+        if stream is None:
+            return
+        padding = size - len(event.data)
+        if padding > 0 and event.stream_ended is None:
+            self.grant(stream.id, padding)
+        self._feed(stream, event.data)
+
+    def _feed(self, stream: Stream, data: bytes | None) -> None:
+        try:
+            if data is None:
+                stream.request_ended()
+            else:
+                stream.received(data)
+        except ApiFailure as failure:
+            self.finish(stream, failure.code, failure.message)
+
+    # What streams ask for.
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task for one of our streams; the server owns it and waits for it at the end."""
+        task = self._loop.create_task(work)
+        self._server.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._server.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # Nobody would ever end its stream.
+            log.error("a connection failed", exc_info=task.exception(), extra={"peer": self._peer})
+            self._end(INTERNAL_ERROR, "")
+
+    def is_open(self, stream: Stream) -> bool:
+        """Whether the stream still is."""
+        return self._streams.get(stream.id) is stream
+
+    def count(self, amount: int) -> None:
+        """Bytes of unfinished requests that are held here.
+
+        Raises:
+            ApiFailure: too many; the stream that brought them has to go.
+        """
+        self.unfinished += amount
+        self.ledger.count(amount)
+        if amount > 0 and self.unfinished > self.limits.unfinished:
+            raise ApiFailure(Code.RESOURCE_EXHAUSTED, "too many unfinished requests on this connection")
+
+    def grant(self, stream_id: int, size: int) -> None:
+        """Let the client send that much more on a stream."""
+        if size > 0 and stream_id in self._streams and not self._streams[stream_id].ended:
+            try:
+                self._http2.increment_flow_control_window(size, stream_id)
+            except H2Error:
+                # The client ended or reset its side in what is not handled yet.
+                return
+            self._flush_soon()
+
+    async def room(self, stream: Stream) -> None:
+        """Wait until an answer of the stream may be encoded."""
+        while (
+            self._paused_since is not None or self._unsent > self.limits.unsent or self._window(stream) <= 0
+        ):
+            await self._wait(stream)
+
+    async def send(self, stream: Stream, data: bytes) -> None:
+        """Send a message, as fast as the client takes it."""
+        if not stream.answered:
+            stream.answered = True
+            self._http2.send_headers(stream.id, _RESPONSE + secret(stream.call.headers))
+        total, position = len(data), 0
+        self._unsent += total
+        try:
+            while True:
+                position = self._send_some(stream, data, position)
+                if position == total:
+                    break
+                if self._paused_since is not None or self._window(stream) <= 0:
+                    await self._wait(stream)
+                else:
+                    await asyncio.sleep(0)
+        finally:
+            self._unsent -= total
+            if total > _CHUNK:
+                self._room_grew()
+
+    def _send_some(self, stream: Stream, data: bytes, position: int) -> int:
+        http2 = self._http2
+        end = min(len(data), position + _CHUNK, position + max(self._window(stream), 0))
+        if not self.is_open(stream) or self._transport is None:
+            raise asyncio.CancelledError
+        largest = http2.max_outbound_frame_size
+        view = memoryview(data)
+        while position < end:
+            size = min(largest, end - position)
+            http2.send_data(stream.id, view[position : position + size])
+            position += size
+            self._gate.earn(EARNED_BY_DATA)
+        self._pings.sent()
+        self._flush_soon()
+        return position
+
+    def _window(self, stream: Stream) -> int:
+        try:
+            return self._http2.local_flow_control_window(stream.id)
+        except H2Error:
+            return 0
+
+    async def _wait(self, stream: Stream) -> None:
+        if stream.stalled_since is None:
+            stream.stalled_since = self.now()
+        stream.window_opened = self._loop.create_future()
+        try:
+            await stream.window_opened
+            stream.stalled_since = None
+        finally:
+            stream.window_opened = None
+
+    def _room_grew(self) -> None:
+        for stream in self._streams.values():
+            stream.window_grew()
+
+    def finish(self, stream: Stream, code: Code, message: str) -> None:
+        """End a call with its status."""
+        if not self.is_open(stream) or self._transport is None:
+            return
+        trailers = status(code, message)
+        try:
+            if not stream.answered and stream.call.headers:
+                self._http2.send_headers(stream.id, _RESPONSE + secret(stream.call.headers))
+                stream.answered = True
+            headers = trailers if stream.answered else _RESPONSE + trailers
+            self._http2.send_headers(stream.id, headers, end_stream=True)
+            if not stream.ended:
+                self._http2.reset_stream(stream.id, NO_ERROR)
+        except H2Error:
+            # The client reset the stream in what was read and not handled yet.
+            pass
+        self._forget(stream)
+        if code is Code.OK:
+            self._gate.earn(EARNED_BY_CALL)
+            if stream.call.identity.is_authenticated or stream.call.identity.is_unrestricted:
+                self._welcome()
+        self._pings.sent()
+        self._flush_soon()
+        self._perhaps_close()
+
+    def _welcome(self) -> None:
+        if self._max_streams < self.limits.max_streams:
+            self._max_streams = self.limits.max_streams
+            self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self._max_streams})
+
+    def _forget(self, stream: Stream) -> None:
+        if self._streams.pop(stream.id, None) is not None:
+            stream.closed()
+
+    # Answers without a call.
+
+    def _trailers_only(self, stream_id: int, failure: ApiFailure, more: Headers | None = None) -> None:
+        headers = _RESPONSE + (more or []) + status(failure.code, failure.message)
+        self._http2.send_headers(stream_id, headers, end_stream=True)
+        self._stop_request(stream_id)
+
+    def _refuse(self, stream_id: int, code: int, text: str) -> None:
+        """An answer in HTTP's own words."""
+        body = text.encode() + b"\n"
+        headers = [
+            (b":status", str(code).encode()),
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        if self._http2.local_flow_control_window(stream_id) >= len(body):
+            self._http2.send_headers(stream_id, headers)
+            self._http2.send_data(stream_id, body, end_stream=True)
+        else:
+            self._http2.send_headers(stream_id, headers[:2], end_stream=True)
+        self._stop_request(stream_id)
+
+    def _stop_request(self, stream_id: int) -> None:
+        """The rest of the request is not wanted; its end may be on the way."""
+        self._pings.sent()
+        stream = self._http2.streams.get(stream_id)
+        if stream is not None and not stream.closed:
+            self._http2.reset_stream(stream_id, NO_ERROR)
+
+    # The end.
+
+    def leave(self) -> None:
+        """Say goodbye, let calls on the way finish: GOAWAY for every stream, and one for the last that
+        arrived before the client can have read it."""
+        if self._transport is None or self._leaving:
+            return
+        self._leaving = True
+        self._flush()
+        self._write(goaway(_EVERY_STREAM, NO_ERROR, "graceful_stop"))
+        self._http2.ping(_LAST_PING)
+        self._flush()
+
+    def _last_goodbye(self) -> None:
+        self._last_stream = self._http2.highest_inbound_stream_id
+        self._flush()
+        self._write(goaway(self._last_stream, NO_ERROR, "graceful_stop"))
+        self._perhaps_close()
+
+    def _perhaps_close(self) -> None:
+        if self._leaving and not self._streams and self._last_stream != _EVERY_STREAM:
+            self._close()
+
+    def shut(self) -> None:
+        """End everything now."""
+        for stream in tuple(self._streams.values()):
+            self.finish(stream, Code.UNAVAILABLE, "the server is shutting down")
+        self._close()
+
+    def overloaded(self) -> None:
+        """Too much memory is held for this client."""
+        self._end(ENHANCE_YOUR_CALM, "too many unfinished requests")
+
+    def _end(self, code: int, reason: str) -> None:
+        log.info("a connection is closed", extra={"peer": self._peer, "reason": reason})
+        self._flush()
+        self._write(goaway(self._http2.highest_inbound_stream_id, code, reason))
+        self._close()
+
+    def _close(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self._flush()
+        for stream in tuple(self._streams.values()):
+            self._forget(stream)
+        transport.close()
+        if transport.get_write_buffer_size():
+            # Whoever does not read would keep a closing socket for ever.
+            self._loop.call_later(5, transport.abort)
+
+    # Writing.
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        data = self._http2.data_to_send()
+        if data:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    # Now and then.
+
+    def _look_again(self) -> None:
+        """Give up what has waited too long."""
+        limits, now = self.limits, self.now()
+        if self._paused_since is not None and now - self._paused_since > limits.stalled_after:
+            log.info("a client reads nothing", extra={"peer": self._peer})
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        for stream in tuple(self._streams.values()):
+            if stream.stalled_since is not None and now - stream.stalled_since > limits.stalled_after:
+                self._http2.reset_stream(stream.id, CALM)
+                self._forget(stream)
+            elif stream.task is None and now - stream.began > limits.unasked_after:
+                self.finish(stream, Code.DEADLINE_EXCEEDED, "the request did not arrive in time")
+        if not self._http2.highest_inbound_stream_id and now - self._began > limits.unasked_after:
+            self._end(NO_ERROR, "nothing was asked")
+            return
+        self._flush_soon()
+        self._timer = self._loop.call_later(min(30, limits.stalled_after / 2), self._look_again)
+
+
+def not_grpc(heading: Opening) -> tuple[int, str] | None:
+    """Why a request is none of gRPC: HTTP status and text (api.md 1)."""
+    if heading.content_type != CONTENT_TYPE:
+        return (
+            415,
+            "HTTP/2 is for gRPC here (content-type application/grpc); use HTTP/1.1 for the rest",
+        )
+    if heading.verb != "POST":
+        return 405, "gRPC calls are POST requests"
+    return None
+
+
+def secret(headers: Mapping[str, str]) -> Headers:
+    """Header metadata of an answer; it may hold tokens, which no table of a proxy should keep."""
+    return [NeverIndexedHeaderTuple(*pair) for pair in binary_safe(headers)] if headers else []
+
+
+def goaway(last_stream: int, code: int, reason: str) -> bytes:
+    """A GOAWAY frame."""
+    frame = GoAwayFrame(0, last_stream_id=last_stream, error_code=code, additional_data=reason.encode())
+    return frame.serialize()
