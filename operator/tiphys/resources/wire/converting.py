@@ -60,8 +60,9 @@ class Converter:
         plain = [field for field in own if _is_plain(field)]
         self._plain = tuple(field.attribute for field in plain)
         self._read_plain = _getter([field.name for field in plain])
+        shared = messages().name_of(struct) != full_name
         self._reads = [
-            (field.name, field.attribute, field.many is Many.ONE, _read(field))
+            (field.name, field.attribute, field.many is Many.ONE, shared and field.pointer, _read(field))
             for field in own
             if not _is_plain(field)
         ]
@@ -93,9 +94,10 @@ class Converter:
         found: Content = dict(zip(self._plain, self._read_plain(message), strict=True))
         if bytes in map(type, found.values()):
             raise NotText(_utf8(found))
-        for name, attribute, single, read in self._reads:
+        for name, attribute, single, empty_counts, read in self._reads:
             if not single:
-                if value := getattr(message, name):
+                value = getattr(message, name)
+                if value or empty_counts:
                     found[attribute] = read(value)
             elif message.HasField(name):
                 found[attribute] = read(getattr(message, name))

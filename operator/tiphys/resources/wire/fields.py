@@ -118,6 +118,14 @@ class Messages:
         """
         return self._names[struct]
 
+    def message(self, full_name: str, struct: Kind | None = None) -> Message:
+        """A message; ``struct``: whose attributes its fields are, for one that is inlined."""
+        entry, package = self._entries[full_name]
+        struct = struct or self._struct_of(entry)
+        if (full_name, struct) not in self._made:
+            self._made[full_name, struct] = self._make(entry, package, struct)
+        return self._made[full_name, struct]
+
     def flat(self, struct: Kind) -> Iterator[Field]:
         """The fields of a struct's message, those of inlined messages among them: its JSON fields.
 
@@ -135,25 +143,22 @@ class Messages:
 
     def all(self) -> tuple[Message, ...]:
         """Every message, inlined ones as parts of the struct that they are inlined in."""
-        found: dict[str, Message] = {}
-        for entry, _ in self._entries.values():
-            if self._struct_of(entry) is not None or all(field.type for field in entry.fields):
-                self._collect(self.message(entry.full_name), found)
+        own = [
+            self.message(entry.full_name)
+            for entry, _ in self._entries.values()
+            if self._struct_of(entry) is not None or all(field.type for field in entry.fields)
+        ]
+        found = {message.full_name: message for message in own}
+        for message in own:
+            self._collect_inlined(message, found)
         return tuple(found[name] for name in self._entries)
 
-    def _collect(self, message: Message, found: dict[str, Message]) -> None:
-        found.setdefault(message.full_name, message)
+    def _collect_inlined(self, message: Message, found: dict[str, Message]) -> None:
         for field in message.fields:
             if field.lifted:
-                self._collect(self.message(field.type, field.struct), found)
-
-    def message(self, full_name: str, struct: Kind | None = None) -> Message:
-        """A message; ``struct``: whose attributes its fields are, for one that is inlined."""
-        entry, package = self._entries[full_name]
-        struct = struct or self._struct_of(entry)
-        if (full_name, struct) not in self._made:
-            self._made[full_name, struct] = self._make(entry, package, struct)
-        return self._made[full_name, struct]
+                inner = self.message(field.type, field.struct)
+                found.setdefault(inner.full_name, inner)
+                self._collect_inlined(inner, found)
 
     def _struct_of(self, entry: MessageEntry) -> Kind | None:
         struct = self._structs.get((entry.package, entry.struct))
@@ -193,6 +198,8 @@ class Messages:
         proto = entry.type or _PLAIN.get(annotation) or self._names.get(annotation, "")
         if annotation == int | str:
             proto = INT_OR_STRING
+        if f"{package.name}.{proto}" in self._entries:
+            proto = f"{package.name}.{proto}"
         if not proto:
             raise TypeError(f"{struct.__name__}.{attribute.name}: no protobuf form of {annotation!r}")
         return change(
@@ -201,7 +208,7 @@ class Messages:
             attribute=attribute.name,
             many=many,
             pointer=(pointer or entry.mark == "?") and entry.mark != "+",
-            empty_is_none=pointer and entry.mark == "+",
+            empty_is_none=pointer and entry.mark == "+" and annotation is not Timestamp,
             struct=inner_struct,
         )
 
