@@ -123,12 +123,11 @@ class Watching:
         settings.watching.chunk_size = PAGE
         settings.watching.inactivity_timeout = SILENCE
         settings.execution.max_workers = 1
-        others = asyncio.all_tasks()
         tasks = await kopf.spawn_tasks(
             registry=registry, settings=settings, standalone=True, stop_flag=asyncio.Event(), **reach
         )
         self.on_started()
-        await kopf.run_tasks(tasks, ignored=others)
+        await kopf.run_tasks(tasks, ignored=EverybodyElse())
         raise RuntimeError("the watch of our own kinds ended")
 
     def _register_kind(self, registry: kopf.OperatorRegistry, plural: str) -> None:
@@ -153,6 +152,18 @@ class Watching:
                     self._settings.delete(ResourceKey("", kind, namespace, name))
                 else:
                     self._settings.put(manifest)
+
+
+class EverybodyElse(frozenset[Any]):
+    """Tasks that are not Kopf's to end: all that it did not begin with.
+
+    When it stops, Kopf takes every task that is younger than itself for one of its own, cancels it and
+    waits for it: calls of the API, live caches, whoever ends the process. Its own sub-tasks end with
+    the tasks that began them.
+    """
+
+    def __contains__(self, task: object) -> bool:
+        return True
 
 
 def _key(manifest: Manifest) -> AppKey:
