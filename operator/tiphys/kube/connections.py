@@ -116,7 +116,7 @@ class Connection:
             certificate = credential.certificate or self.tls.certificate
             key = credential.key or self.tls.key
             if certificate:
-                with _readable(certificate) as cert_file, _readable(key) as key_file:
+                with readable_file(certificate) as cert_file, readable_file(key) as key_file:
                     context.load_cert_chain(cert_file, key_file)
         except (ssl.SSLError, ValueError) as error:
             # The texts of ssl name the fault, never the data.
@@ -125,8 +125,8 @@ class Connection:
 
 
 @contextmanager
-def _readable(text: str) -> Iterator[str]:
-    """A file name under which ``text`` can be read while the block runs."""
+def readable_file(text: str) -> Iterator[str]:
+    """A file name under which ``text`` can be read while the block runs; never on a disk where possible."""
     if hasattr(os, "memfd_create"):
         handle = os.memfd_create("tiphys")
         try:

@@ -224,6 +224,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rbac: Mapping[str, str] = {}
     """``argocd-rbac-cm`` as it is; ``access`` gives it its meaning."""
     references: References = References()
+    server_tls: Mapping[str, str] = Quiet()
+    """Data of Secret ``argocd-server-tls`` (``tls.crt``, ``tls.key``): the API's own certificate."""
     raw: Mapping[str, str] = Quiet()
     """``argocd-cm`` as it is, for rooms with settings of their own; its repr shows keys only."""
 
@@ -239,7 +241,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def secret_values(self) -> frozenset[str]:
         """Every credential in the snapshot, for the filter that keeps them out of logs."""
         found = set(self.repositories.secret_values() | self.clusters.secret_values())
-        for data in (self.references.main, *self.references.others.values()):
+        for data in (self.references.main, self.server_tls, *self.references.others.values()):
             found.update(data.values())
         return frozenset(found)
 

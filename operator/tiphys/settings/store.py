@@ -37,6 +37,7 @@ KNOWN_HOSTS = "argocd-ssh-known-hosts-cm"
 TLS_CERTS = "argocd-tls-certs-cm"
 GPG_KEYS = "argocd-gpg-keys-cm"
 MAIN_SECRET = "argocd-secret"
+SERVER_TLS = "argocd-server-tls"
 
 CONFIG_MAPS = frozenset({MAIN, PARAMS, RBAC, KNOWN_HOSTS, TLS_CERTS, GPG_KEYS})
 SECRET_TYPE = "argocd.argoproj.io/secret-type"
@@ -143,7 +144,9 @@ class SettingsStore:
             return name in CONFIG_MAPS
         if kind == "Secret":
             labels = labels_of(manifest)
-            return name == MAIN_SECRET or SECRET_TYPE in labels or labels.get(PART_OF) == "argocd"
+            return (
+                name in (MAIN_SECRET, SERVER_TLS) or SECRET_TYPE in labels or labels.get(PART_OF) == "argocd"
+            )
         return False
 
     def put(self, manifest: Manifest) -> None:
@@ -261,6 +264,8 @@ class SettingsStore:
         if any(kind in _REPOSITORY_TYPES for kind in kinds):
             changes["repositories"] = self._repositories()
         changes["references"] = self._references()
+        given = self._secrets.get(SERVER_TLS)
+        changes["server_tls"] = Quiet(given.data if given else {})
         self._change(**changes)
 
     def _sorted_secrets(self) -> Iterable["_Secret"]:
