@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import json as jsonlib
 import os
 import ssl
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -168,10 +170,12 @@ async def running(
     ports: dict[str, int] = {}
     listening = asyncio.Event()
 
+    loop = asyncio.get_running_loop()
+
     def heard(name: str, port: int) -> None:
         ports[name] = port
         if name == "api":
-            listening.set()
+            loop.call_soon_threadsafe(listening.set)
 
     given = {
         "--port": "0",
@@ -189,12 +193,13 @@ async def running(
         roles=roles,
         on_listening=heard,
     )
-    process = asyncio.create_task(app.run(options), name=f"tiphys in {namespace}")
+    process = _Process(options)
     waiting = asyncio.create_task(listening.wait())
+    ended = asyncio.ensure_future(asyncio.wrap_future(process.ended))
     try:
-        await asyncio.wait({process, waiting}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if process.done():
-            await process
+        await asyncio.wait({ended, waiting}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            await ended
         assert listening.is_set(), "the API did not listen in time"
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -207,10 +212,38 @@ async def running(
             yield server
     finally:
         waiting.cancel()
-        process.cancel()
-        with suppress(asyncio.CancelledError):
-            await process
+        process.stop()
+        await ended
         await asyncio.to_thread(plane.kubectl, "delete", "namespace", namespace, "--wait=false")
+
+
+class _Process:
+    """``app.run`` in a thread with an event loop of its own: Kopf, when it stops, ends every task of the
+    loop that it runs in."""
+
+    def __init__(self, options: app.RunOptions) -> None:
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._options = options
+        threading.Thread(target=self._work, name=f"tiphys in {options.namespace}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask it to end; ``ended`` tells when it has."""
+        if self._loop is not None and self._task is not None and not self.ended.done():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _work(self) -> None:
+        async def main() -> None:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            with suppress(asyncio.CancelledError):
+                await app.run(self._options)
+
+        try:
+            asyncio.run(main())
+            self.ended.set_result(None)
+        except BaseException as error:
+            self.ended.set_exception(error)
 
 
 def _prepare(

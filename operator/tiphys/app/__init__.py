@@ -8,6 +8,7 @@ with it, and Kubernetes starts it anew; nothing is lost, since the state is in K
 
 import asyncio
 import signal
+import threading
 from contextlib import AsyncExitStack
 
 from tiphys.app.controlling import control
@@ -37,6 +38,8 @@ async def run(options: RunOptions) -> None:
             main.cancel()
 
     def catch_signals() -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # whoever runs us in a thread stops us by cancelling
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop)
 

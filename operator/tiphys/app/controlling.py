@@ -79,7 +79,7 @@ def control(base: Foundation) -> Controllers:
         comparer=comparer,
         writer=ApplicationWriter(base.client, apps),
         events=EventSender(
-            partial(_post_event, base.client),
+            partial(post_event, base.client),
             lambda reason: settings.snapshot.params.k8s_event_enabled(reason),
             time.time_ns,
             lambda app: event_labels(services, app),
@@ -105,7 +105,7 @@ def control(base: Foundation) -> Controllers:
     return Controllers(base, services, controller)
 
 
-async def _post_event(client: ClusterClient, namespace: str, body: bytes) -> None:
+async def post_event(client: ClusterClient, namespace: str, body: bytes) -> None:
     path = f"/api/v1/namespaces/{namespace}/events"
     await client.raw("POST", path, body=body, resource="events")
 

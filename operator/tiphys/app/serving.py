@@ -1,11 +1,98 @@
 """The server role: the API on one port, and its metrics on another."""
 
+import time
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
 
-from tiphys.app.controlling import Controllers
+from tiphys.access.access import Access
+from tiphys.app.controlling import Controllers, post_event
+from tiphys.app.destinations import Destinations
 from tiphys.app.foundation import Foundation, Parts
+from tiphys.kube.client import ClusterClient
+from tiphys.kube.connections import from_cluster
+from tiphys.reconcile.events import EventQueue
+from tiphys.reconcile.inspecting.inspector import Inspector
+from tiphys.resources.identity import AppKey
+from tiphys.server.api.failures import Code
+from tiphys.server.api.invoke import Invoker
+from tiphys.server.api.rpc import Method, methods_of
+from tiphys.server.guard import Guard
+from tiphys.server.http.app import build_app
+from tiphys.server.http.options import options_of
+from tiphys.server.services import Parts as ServiceParts
+from tiphys.server.services import all_services
+from tiphys.server.services.events import AuditLog
+from tiphys.server.state import State
+from tiphys.settings.clusters import Cluster
+from tiphys.telemetry.http import serving
 
 
 async def serve(base: Foundation, controllers: Controllers | None, closing: AsyncExitStack) -> Parts:
     """Build the API over the foundation; its ports stand when this returns."""
-    return {}
+    settings, params = base.settings, base.params
+    assert controllers is not None
+    destinations = Destinations(
+        lambda cluster: _of_live_cache(controllers, cluster),
+        lambda cluster: ClusterClient(from_cluster(cluster, base.connection)),
+    )
+    closing.push_async_callback(destinations.close)
+    state = State(
+        namespace=base.options.namespace,
+        client=base.client,
+        settings_store=settings,
+        apps=base.apps,
+        projects=base.projects,
+        appsets=base.appsets,
+        connect=destinations.client,
+        live=Inspector(controllers.services),
+        git=base.git,
+        renderer=base.renderer,
+        clock=lambda: datetime.now(UTC),
+        takers=base.takers,
+    )
+    access = Access(
+        settings,
+        lambda name: base.projects.get(AppKey(base.options.namespace, name)),
+        base.projects.listen,
+        base.client,
+        base.options.namespace,
+        state.clock,
+    )
+    closing.callback(access.close)
+    await access.start()
+    events = EventQueue(
+        partial(post_event, base.client),
+        lambda reason: settings.snapshot.params.k8s_event_enabled(reason),
+        time.time_ns,
+    )
+    parts = ServiceParts(
+        state=state,
+        guard=Guard(access.enforcer),
+        access=access,
+        audit=AuditLog(state, events),
+    )
+    methods = [method for service in all_services(parts) for method in methods_of(service)]
+    invoker = Invoker(access.authenticator, _Uncounted())
+    app = build_app(methods, invoker, options_of(params))
+    port = await closing.enter_async_context(
+        serving(app, host=params.server_address, port=params.server_port)
+    )
+    base.options.on_listening("api", port)
+    return {"audit events": events.run(), "sessions": access.run()}
+
+
+def _of_live_cache(controllers: Controllers | None, cluster: Cluster) -> ClusterClient | None:
+    handle = controllers.services.pool.known(cluster.server) if controllers is not None else None
+    if handle is None or handle.cluster.config.digest != cluster.config.digest:
+        return None
+    return handle.client
+
+
+class _Uncounted:
+    """Until the metrics of the API are there."""
+
+    def started(self, method: Method) -> None: ...
+    def received(self, method: Method) -> None: ...
+    def sent(self, method: Method) -> None: ...
+    def handled(self, method: Method, code: Code, seconds: float) -> None: ...

@@ -9,6 +9,7 @@ import msgspec
 
 from tiphys.access.access import Access
 from tiphys.server.guard import Guard
+from tiphys.server.services.applications.service import application_services
 from tiphys.server.services.events import AuditLog
 from tiphys.server.services.repocreds import RepoCredsService
 from tiphys.server.services.repositories import RepositoryService
@@ -38,4 +39,5 @@ def all_services(parts: Parts) -> tuple[object, ...]:
         VersionService(),
         RepositoryService(parts.state, parts.guard),
         RepoCredsService(parts.state, parts.guard),
+        *application_services(parts.state, parts.guard, parts.audit),
     )
