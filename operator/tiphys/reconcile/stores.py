@@ -53,6 +53,8 @@ class Store(Generic[T]):
         self._objects: dict[AppKey, T] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()  # uids, so that a late answer revives none
         self._listeners: list[Listener[T]] = []
+        self.newest = 0
+        """The highest resourceVersion seen."""
 
     def listen(self, listener: Listener[T]) -> Callable[[], None]:
         """Have every change told, in order, until the returned function is called."""
@@ -81,6 +83,9 @@ class Store(Generic[T]):
         """Take in an object as read from the API, unless a newer one is held."""
         metadata = manifest["metadata"]
         key = AppKey(metadata.get("namespace") or "", metadata["name"])
+        version = metadata.get("resourceVersion") or ""
+        if version.isdigit():
+            self.newest = max(self.newest, int(version))
         old = self._objects.get(key)
         if metadata.get("uid") in self._deleted or (old is not None and not is_newer(metadata, old.metadata)):
             return Stored(old, None)

@@ -170,6 +170,7 @@ class FanOut(Generic[T]):
     """
 
     def __init__(self, store: Store[T], fragments: Fragments[T], field: str):
+        self._store = store
         self._fragments = fragments
         self._field = field
         self._subscribers: dict[int, Subscription[T]] = {}
@@ -195,7 +196,11 @@ class FanOut(Generic[T]):
 
     def initial(self, item: T) -> Change[T]:
         """An object of the snapshot that a watch begins with, as ADDED."""
-        return Change(ADDED, self._fragments.of(item), self._field)
+        metadata = item.metadata
+        current = self._store.get(AppKey(metadata.namespace, metadata.name)) is item
+        return Change(
+            ADDED, self._fragments.of(item) if current else self._fragments.apart(item), self._field
+        )
 
     def _forget(self, number: int) -> None:
         self._subscribers.pop(number, None)

@@ -38,6 +38,10 @@ class Fragment(Generic[T]):
         self._json: bytes | None = None
         self._proto: bytes | None = None
 
+    def has(self, *, json: bool) -> bool:
+        """Whether the JSON (else the protobuf) form is made already."""
+        return (self._json if json else self._proto) is not None
+
     @property
     def json(self) -> bytes:
         """The object as JSON text."""

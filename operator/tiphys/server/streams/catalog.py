@@ -1,0 +1,139 @@
+"""All Applications in the order of lists, with indexes: a list looks at what it may return, not at all.
+
+Kept current by the store's changes. An entry holds what filters ask for, worked out once per change:
+the project, the RBAC object, the labels. Sorted by name, then namespace, as lists are.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from tiphys.reconcile.stores import Store
+from tiphys.resources.application import Application
+from tiphys.server.guard import app_object
+from tiphys.server.streams.fragments import Fragment, Fragments
+from tiphys.server.streams.selectors import Selector
+
+
+class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One Application as lists see it.
+
+    Attributes:
+        order: name and namespace, by which lists are sorted.
+        named: its RBAC object.
+        version: resourceVersion as a number; 0 when it is none.
+    """
+
+    order: tuple[str, str]
+    project: str
+    named: str
+    version: int
+    app: Application
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """What a list asks for; empty fields do not limit it.
+
+    Attributes:
+        repo: the URL of the first source, letter by letter.
+        namespaces: whether a namespace may be shown.
+    """
+
+    name: str = ""
+    namespace: str = ""
+    projects: frozenset[str] = frozenset()
+    repo: str = ""
+    selector: Selector | None = None
+    namespaces: Callable[[str], bool] = lambda namespace: True
+
+
+class Catalog:
+    """See the module."""
+
+    def __init__(self, store: Store[Application], fragments: Fragments[Application], control_namespace: str):
+        self._fragments = fragments
+        self._control = control_namespace
+        self._sorted: list[Entry] = []
+        self._by_project: dict[str, dict[tuple[str, str], Entry]] = {}
+        for app in store:
+            self._add(app)
+        store.listen(self._changed)
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def find(self, filters: Filters, permits: Callable[[str], bool]) -> list[Entry]:
+        """The entries that pass the filters and that the caller may see, in the order of lists."""
+        found = [entry for entry in self._candidates(filters) if permits(entry.named)]
+        if filters.namespace:
+            found = [entry for entry in found if entry.order[1] == filters.namespace]
+        else:
+            shown = {space: filters.namespaces(space) for space in {entry.order[1] for entry in found}}
+            if not all(shown.values()):
+                found = [entry for entry in found if shown[entry.order[1]]]
+        return found
+
+    def fragment(self, entry: Entry) -> Fragment[Application]:
+        """The encoded forms of an entry."""
+        return self._fragments.of(entry.app)
+
+    def _candidates(self, filters: Filters) -> Iterable[Entry]:
+        """What passes the filters that concern the Application itself."""
+        found: Iterable[Entry]
+        if filters.name:
+            found = self._named(filters.name)
+            if filters.projects:
+                found = [entry for entry in found if entry.project in filters.projects]
+        elif filters.projects:
+            some = [self._by_project.get(project, {}).values() for project in filters.projects]
+            found = sorted((entry for entries in some for entry in entries), key=_order)
+        else:
+            found = self._sorted
+        selector, repo = filters.selector, filters.repo
+        if selector is not None and not selector.is_empty:
+            found = [entry for entry in found if selector.matches(entry.app.metadata.labels)]
+        if repo:
+            found = [e for e in found if e.app.spec.effective_sources()[0].repo_url == repo]
+        return found
+
+    def _named(self, name: str) -> list[Entry]:
+        at = bisect_left(self._sorted, (name, ""), key=_order)
+        found = []
+        while at < len(self._sorted) and self._sorted[at].order[0] == name:
+            found.append(self._sorted[at])
+            at += 1
+        return found
+
+    def _changed(self, old: Application | None, new: Application | None) -> None:
+        if old is not None:
+            self._remove(old)
+        if new is not None:
+            self._add(new)
+
+    def _add(self, app: Application) -> None:
+        key, version, project = app.key, app.metadata.resource_version, app.spec.project_name
+        entry = Entry(
+            (key.name, key.namespace),
+            project,
+            app_object(project, key.namespace, key.name, self._control),
+            int(version) if version.isdecimal() else 0,
+            app,
+        )
+        insort(self._sorted, entry, key=_order)
+        self._by_project.setdefault(project, {})[entry.order] = entry
+
+    def _remove(self, app: Application) -> None:
+        key, project = app.key, app.spec.project_name
+        order = (key.name, key.namespace)
+        at = bisect_left(self._sorted, order, key=_order)
+        if at < len(self._sorted) and self._sorted[at].order == order:
+            del self._sorted[at]
+        members = self._by_project.get(project, {})
+        members.pop(order, None)
+        if not members:
+            self._by_project.pop(project, None)
+
+
+def _order(entry: Entry) -> tuple[str, str]:
+    return entry.order
