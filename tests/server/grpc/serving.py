@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
 from tiphys.access.identity import Authentication, Identity
 from tiphys.server.api.failures import Code
@@ -16,6 +17,7 @@ from tiphys.server.api.invoke import Invoker
 from tiphys.server.api.rpc import Method, methods_of
 from tiphys.server.grpc.limits import Limits
 from tiphys.server.grpc.protocol import GrpcProtocol
+from tiphys.server.grpc.web import GrpcWeb
 
 ADMIN = Identity(user_id="admin", username="admin", issuer="argocd", is_authenticated=True)
 
@@ -56,6 +58,23 @@ class Serving(msgspec.Struct, eq=False):
     @property
     def target(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def serving_web(services: Iterable[Any], limits: Limits | None = None) -> AsyncIterator[str]:
+    """Serve the services over gRPC-web; gives ``host:port``."""
+    methods = [method for service in services for method in methods_of(service)]
+    application = web.Application()
+    handler = GrpcWeb(methods, Invoker(Tokens(), Seen()), limits).handle
+    application.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager

@@ -51,10 +51,8 @@ def opening(headers: Iterable[tuple[bytes, bytes]]) -> Opening:
         if key.startswith(":"):
             if key == ":authority":
                 metadata[key] = (value,)
-        elif key.endswith("-bin"):
-            metadata[key] = metadata.get(key, ()) + tuple(map(_binary, value.split(",")))
-        elif not key.startswith("grpc-") or key == "grpc-timeout":
-            metadata[key] = (*metadata.get(key, ()), _text(raw_value))
+        else:
+            _keep(metadata, key, raw_value)
     return Opening(
         verb=pseudo.get(":method", ""),
         path=pseudo.get(":path", ""),
@@ -63,6 +61,26 @@ def opening(headers: Iterable[tuple[bytes, bytes]]) -> Opening:
         encoding=pseudo.get("grpc-encoding", ""),
         timeout=pseudo.get("grpc-timeout", ""),
     )
+
+
+def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
+    """The metadata in the headers of an HTTP/1.1 request (gRPC-web).
+
+    Raises:
+        ApiFailure: as :func:`opening`.
+    """
+    metadata: dict[str, tuple[str, ...]] = {}
+    for key, value in headers:
+        _keep(metadata, key.decode("latin-1").lower(), value)
+    return metadata
+
+
+def _keep(metadata: dict[str, tuple[str, ...]], key: str, value: bytes) -> None:
+    if key.endswith("-bin"):
+        parts = tuple(_binary(part) for part in value.decode("latin-1").split(","))
+        metadata[key] = metadata.get(key, ()) + parts
+    elif not key.startswith("grpc-") or key == "grpc-timeout":
+        metadata[key] = (*metadata.get(key, ()), _text(value))
 
 
 def _text(value: bytes) -> str:

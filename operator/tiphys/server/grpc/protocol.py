@@ -14,45 +14,12 @@ ledger of memory) is here.
 import asyncio
 from collections.abc import Iterable
 
-from tiphys.server.api.failures import ApiFailure, Code
 from tiphys.server.api.invoke import Invoker
 from tiphys.server.api.rpc import Method
 from tiphys.server.grpc.connection import Connection
+from tiphys.server.grpc.ledger import Ledger
 from tiphys.server.grpc.limits import Limits
 from tiphys.server.grpc.table import Bound, table_of
-
-
-class Ledger:
-    """Memory that unfinished requests of all connections take."""
-
-    def __init__(self, limits: Limits, connections: set[Connection]):
-        self._limits = limits
-        self._connections = connections
-        self._small = 0
-        self._large = 0
-
-    def count(self, amount: int) -> None:
-        """``amount`` more bytes (fewer, when negative) of small requests are held; beyond the limit
-        the connection that holds most is closed."""
-        self._small += amount
-        if self._small > self._limits.all_unfinished:
-            max(self._connections, key=lambda connection: connection.unfinished).overloaded()
-
-    def reserve(self, amount: int) -> None:
-        """Room for one large request.
-
-        Raises:
-            ApiFailure: ResourceExhausted; clients try again (api.md 2).
-        """
-        if self._large + amount > self._limits.large_messages:
-            raise ApiFailure(
-                Code.RESOURCE_EXHAUSTED, "the server is receiving too many large messages; try again"
-            )
-        self._large += amount
-
-    def release(self, amount: int) -> None:
-        """That room is free again."""
-        self._large -= amount
 
 
 class GrpcProtocol:
@@ -70,7 +37,7 @@ class GrpcProtocol:
         self.invoker = invoker
         self.limits = limits or Limits()
         self.connections: set[Connection] = set()
-        self.ledger = Ledger(self.limits, self.connections)
+        self.ledger = Ledger(self.limits)
         self.tasks: set[asyncio.Task[None]] = set()
         self._gone = asyncio.Event()
 
@@ -81,10 +48,12 @@ class GrpcProtocol:
     def arrived(self, connection: Connection) -> None:
         """A connection is there."""
         self.connections.add(connection)
+        self.ledger.holders.add(connection)
 
     def left(self, connection: Connection) -> None:
         """It is gone."""
         self.connections.discard(connection)
+        self.ledger.holders.discard(connection)
         if not self.connections:
             self._gone.set()
 
