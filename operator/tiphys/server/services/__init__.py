@@ -9,11 +9,13 @@ import msgspec
 
 from tiphys.access.access import Access
 from tiphys.server.guard import Guard
+from tiphys.server.services.accounts import AccountService
 from tiphys.server.services.applications.service import application_services
 from tiphys.server.services.events import AuditLog
 from tiphys.server.services.repocreds import RepoCredsService
 from tiphys.server.services.repositories import RepositoryService
 from tiphys.server.services.sessions import SessionService
+from tiphys.server.services.settings import SettingsService
 from tiphys.server.services.version import VersionService
 from tiphys.server.state import State
 
@@ -36,6 +38,14 @@ def all_services(parts: Parts) -> tuple[object, ...]:
     """Every service object; together they have every method of the API."""
     return (
         SessionService(parts.access.sessions, parts.count_login),
+        AccountService(
+            parts.guard,
+            parts.access.accounts,
+            parts.access.sessions,
+            lambda: parts.state.settings,
+            parts.state.clock,
+        ),
+        SettingsService(lambda: parts.state.settings, parts.access.accounts),
         VersionService(),
         RepositoryService(parts.state, parts.guard),
         RepoCredsService(parts.state, parts.guard),

@@ -6,7 +6,6 @@ once, when somebody first wants to know; why one could not be asked stands in it
 """
 
 import asyncio
-import contextlib
 import os
 import platform
 import tempfile
@@ -50,7 +49,8 @@ class VersionService:
 
     def __init__(self, tools: Mapping[str, tuple[str, ...]] = TOOLS):
         self._tools = tools
-        self._asked: asyncio.Task[dict[str, str]] | None = None
+        self._known: Mapping[str, str] = {}
+        self._asking = asyncio.Lock()
 
     @rpc("Version", Route("GET", "/api/version"), tolerant=True)
     async def version(self, call: Call, request: Empty) -> VersionMessage:
@@ -70,28 +70,13 @@ class VersionService:
             **tools,
         )
 
-    async def _tool_versions(self) -> dict[str, str]:
-        if self._asked is None:
-            self._asked = asyncio.create_task(self._ask_all())
-        task = self._asked
-        try:
-            return await asyncio.shield(task)
-        except BaseException:
-            if task.done():
-                self._asked = None
-            raise
-
-    async def _ask_all(self) -> dict[str, str]:
-        names = list(self._tools)
-        answers = await asyncio.gather(*(_ask(self._tools[name]) for name in names))
-        return dict(zip(names, answers, strict=True))
-
-    async def aclose(self) -> None:
-        """End a question that is still open."""
-        if self._asked is not None and not self._asked.done():
-            self._asked.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._asked
+    async def _tool_versions(self) -> Mapping[str, str]:
+        async with self._asking:  # whoever comes meanwhile waits for the same answer
+            if not self._known:
+                names = list(self._tools)
+                answers = await asyncio.gather(*(_ask(self._tools[name]) for name in names))
+                self._known = dict(zip(names, answers, strict=True))
+            return self._known
 
 
 async def _ask(command: tuple[str, ...]) -> str:
