@@ -17,6 +17,7 @@ from tiphys.server.api.invoke import Invoker
 from tiphys.server.api.rpc import Method, methods_of
 from tiphys.server.grpc.limits import Limits
 from tiphys.server.grpc.protocol import GrpcProtocol
+from tiphys.server.grpc.standard import standard_services
 from tiphys.server.grpc.web import GrpcWeb
 
 ADMIN = Identity(user_id="admin", username="admin", issuer="argocd", is_authenticated=True)
@@ -84,7 +85,7 @@ async def serving(
     """Serve the services on a free port."""
     seen = Seen()
     methods = [method for service in services for method in methods_of(service)]
-    protocol = GrpcProtocol(methods, Invoker(Tokens(), seen), limits)
+    protocol = GrpcProtocol(methods, Invoker(Tokens(), seen), limits, standard_services(methods))
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls)
     try:
         yield Serving(server.sockets[0].getsockname()[1], protocol, seen)
