@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from tiphys.access.certificates import metadata_of as certificate_metadata
 from tiphys.resources import gojson
 from tiphys.resources.errors import InvalidObject
 from tiphys.resources.messages.session import SessionResponse
@@ -99,8 +100,8 @@ class Gateway:
         method = found.method
         call = Call(
             transport="rest",
-            metadata=metadata_of(request.headers.items()),
-            peer=request.remote or "",
+            metadata={**metadata_of(request.headers.items()), **_certificate(request)},
+            peer=(request.remote or "").removeprefix("::ffff:"),
             deadline=_deadline(request),
             query=query,
         )
@@ -194,6 +195,11 @@ def _text_of(method: Method, call: Call, answer: msgspec.Struct | Encoded) -> by
     if method.path == APPLICATIONS:
         return AppFields.parse(text.split(",")).filtered(encoded) + end
     return fields.filtered(encoded)
+
+
+def _certificate(request: web.Request) -> Mapping[str, tuple[str, ...]]:
+    transport = request.transport
+    return certificate_metadata(transport.get_extra_info("ssl_object") if transport is not None else None)
 
 
 def _deadline(request: web.Request) -> float | None:

@@ -1,0 +1,142 @@
+"""The real port over the sample methods, and a socket that says anything."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from tests.server.http.sample import Counting, Stage, TokensByName, sample_methods
+from tiphys.server.api.invoke import Invoker
+from tiphys.server.http.app import build_app
+from tiphys.server.http.options import HttpOptions
+from tiphys.server.port.certificates import generate
+from tiphys.server.port.listener import ApiPort, NoTls, PortOptions
+from tiphys.server.port.tls import KeyPair, TlsOptions, server_context
+
+
+@cache
+def pair() -> KeyPair:
+    """A certificate for the tests (making one costs time)."""
+    return generate("argocd", datetime.now(UTC))
+
+
+class Fixed:
+    """One certificate, which a test may replace."""
+
+    def __init__(self, options: TlsOptions | None = None):
+        self.context: ssl.SSLContext | None = server_context(pair(), options or TlsOptions())
+
+
+class Echo(asyncio.Protocol):
+    """Stands in for gRPC: tells what it got."""
+
+    def __init__(self, got: list[bytes]):
+        self._got = got
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._got.append(data)
+        self._transport.write(b"h2:" + data)
+
+
+class EchoServer:
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.drained = False
+
+    def __call__(self) -> asyncio.Protocol:
+        return Echo(self.got)
+
+    async def drain(self, grace: float) -> None:
+        self.drained = True
+
+
+class Port(msgspec.Struct):
+    """A running port."""
+
+    number: int
+    api: ApiPort
+    stage: Stage
+    observer: Counting
+    http2: EchoServer
+
+    async def open(self, context: ssl.SSLContext | None = None) -> "Wire":
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.number, ssl=context, limit=2**24)
+        return Wire(reader, writer)
+
+    async def say(self, data: bytes, *, context: ssl.SSLContext | None = None, end: bool = False) -> bytes:
+        """Send bytes on a new connection and read until it is closed."""
+        wire = await self.open(context)
+        try:
+            return await wire.say(data, end=end)
+        finally:
+            wire.close()
+
+
+class Wire(msgspec.Struct):
+    """One connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def say(self, data: bytes, *, end: bool = False) -> bytes:
+        """Send bytes and read until the server closes."""
+        self.writer.write(data)
+        if end:
+            self.writer.write_eof()
+        return await self.rest()
+
+    async def rest(self) -> bytes:
+        async with asyncio.timeout(20):
+            try:
+                return await self.reader.read()
+            except ConnectionResetError:
+                return b""
+
+    async def request(self, data: bytes) -> tuple[int, bytes]:
+        """Send a request and read its answer; the connection stays."""
+        self.writer.write(data)
+        async with asyncio.timeout(20):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = 0
+            for line in head.split(b"\r\n"):
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            return int(head.split(b" ")[1]), await self.reader.readexactly(length)
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+def trusting(alpn: list[str] | None = None, **versions: Any) -> ssl.SSLContext:
+    """A client that believes anything."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    for name, value in versions.items():
+        setattr(context, name, value)
+    return context
+
+
+@asynccontextmanager
+async def running(
+    certificates: Any = None, http: HttpOptions | None = None, **options: Any
+) -> AsyncIterator[Port]:
+    """The port on a free number; plain unless certificates are given."""
+    stage, observer, http2 = Stage(), Counting(), EchoServer()
+    app: web.Application = build_app(
+        sample_methods(stage), Invoker(TokensByName(), observer), http or HttpOptions()
+    )
+    api = ApiPort(app, http2, certificates or NoTls(), PortOptions(host="127.0.0.1", port=0, **options))
+    async with api.serve() as number:
+        yield Port(number, api, stage, observer, http2)
