@@ -169,7 +169,7 @@ def _schema_of_struct(struct: type[msgspec.Struct], described: bool) -> Schema:
     if struct is ObjectMeta:
         return {"type": "object"}
     hints = get_type_hints(struct, include_extras=True)
-    docs = _attribute_docs(struct) if described else {}
+    docs = attribute_docs(struct) if described else {}
     properties: dict[str, Schema] = {}
     required: list[str] = []
     for field in msgspec.structs.fields(struct):
@@ -182,7 +182,7 @@ def _schema_of_struct(struct: type[msgspec.Struct], described: bool) -> Schema:
             required.append(field.encode_name)
     schema: Schema = {"type": "object", "properties": dict(sorted(properties.items()))}
     if described:
-        schema = {"description": _one_line(struct.__doc__ or "")} | schema
+        schema = {"description": one_line(struct.__doc__ or "")} | schema
     if required:
         schema["required"] = sorted(required)
     if struct is LabelSelector:
@@ -205,7 +205,7 @@ def _is_mandatory(annotation: Any) -> bool:
 
 
 @cache
-def _attribute_docs(struct: type[msgspec.Struct]) -> Mapping[str, str]:
+def attribute_docs(struct: type[msgspec.Struct]) -> Mapping[str, str]:
     """The string that stands under an attribute in the source."""
     body = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -218,11 +218,11 @@ def _attribute_docs(struct: type[msgspec.Struct]) -> Mapping[str, str]:
             and isinstance(following.value, ast.Constant)
             and isinstance(following.value.value, str)
         ):
-            docs[statement.target.id] = _one_line(following.value.value)
+            docs[statement.target.id] = one_line(following.value.value)
     return docs
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     return " ".join(text.replace("``", "").split())
 
 
