@@ -26,8 +26,14 @@ def build_app(methods: Sequence[Method], invoker: Invoker, options: HttpOptions)
     """The application for all HTTP/1.1 connections of the port."""
     pages = _Pages(methods, invoker, options)
     app = web.Application()
+    app.on_response_prepare.append(_without_server)
     app.router.add_route("*", "/{path:.*}", pages.handle)
     return app
+
+
+async def _without_server(_: web.Request, response: web.StreamResponse) -> None:
+    """No answer names the software behind it, as in the reference."""
+    response.headers.popall("Server", None)
 
 
 class _Pages:

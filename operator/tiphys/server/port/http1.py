@@ -11,6 +11,7 @@ meet each of them over real sockets.
 """
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +36,18 @@ class Http1Options(msgspec.Struct, frozen=True):
 
     head_seconds: float = 30.0
     idle_seconds: float = 620.0
+
+
+class ShortAnswer(web.Response):
+    """A text that closes the connection, and does not name the software behind it."""
+
+    def __init__(self, status: int, headers: Mapping[str, str] | None = None):
+        super().__init__(status=status, text=f"{HTTPStatus(status).phrase}\n", headers=headers)
+        self.force_close()
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.popall("Server", None)
 
 
 class HttpConnection(RequestHandler):
@@ -123,6 +136,4 @@ class HttpConnection(RequestHandler):
             log.debug("not understood as HTTP", extra={"peer": request.remote})
         if request.writer.output_size > 0:
             raise ConnectionError("an answer had begun")
-        answer = web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n")
-        answer.force_close()
-        return answer
+        return ShortAnswer(status)

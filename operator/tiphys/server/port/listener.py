@@ -26,7 +26,7 @@ from aiohttp import web
 from tiphys.kube.tlsbuffers import shrink_tls_buffers
 from tiphys.server.port.arriving import Arrivals
 from tiphys.server.port.choosing import Chooser, Factory
-from tiphys.server.port.http1 import Http1Options, HttpConnection
+from tiphys.server.port.http1 import Http1Options, HttpConnection, ShortAnswer
 from tiphys.settings.params import Params
 from tiphys.telemetry.logs import get_logger
 
@@ -188,11 +188,11 @@ class ApiPort:
         """Plain HTTP on a port with TLS: the same address with ``https``."""
         host = request.headers.get("Host", "")
         if not host or any(character in host for character in "/\\@?#<>\"' "):
-            return web.Response(status=400, text="Bad Request\n")
+            return ShortAnswer(400)
         root = f"/{self._options.root_path}" if self._options.root_path else ""
         url = request.rel_url
         query = f"?{url.raw_query_string}" if url.raw_query_string else ""
-        return web.Response(status=307, headers={"Location": f"https://{host}{root}{url.raw_path}{query}"})
+        return ShortAnswer(307, {"Location": f"https://{host}{root}{url.raw_path}{query}"})
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:
