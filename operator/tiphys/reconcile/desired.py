@@ -124,6 +124,14 @@ class DesiredStates:
         self._memos.pop(key, None)
         self._groups.settle(key, set())
 
+    def is_unaffected(self, key: AppKey, before: str, changed: Sequence[str]) -> bool:
+        """Whether a commit after ``before`` that changed these paths is known to change nothing for
+        an application; what is not known is taken for affected."""
+        memo = self._memos.get(key)
+        if memo is None or before not in memo.commits:
+            return False
+        return not any(reads is None or touches(changed, reads) for reads in memo.reads)
+
     async def load(self, request: DesiredRequest) -> Desired:
         """Resolve, render and prepare.
 
@@ -147,7 +155,7 @@ class DesiredStates:
             repositories.append(repository)
             wanted = request.revisions[index] if index < len(request.revisions) else ""
             try:
-                commit = await self._resolve(repository, source, wanted, request)
+                commit = await self.resolve(repository, source, wanted, request)
             except SourceError as error:
                 raise _failure(index, count, error) from error
             commits.append(commit)
@@ -160,7 +168,7 @@ class DesiredStates:
         if memo is not None and memo.commits == revisions:
             return self._kept(memo, request)
 
-        rendered = await self._render_all(request, repositories, commits)
+        rendered = await self.render_all(request, repositories, commits)
         keys = tuple(each.content_key for each in rendered)
         if memo is not None and memo.keys == keys:
             memo.commits = revisions
@@ -212,7 +220,7 @@ class DesiredStates:
         if refs:  # a value file of another source counts, too
             return (None,) * len(request.sources)
         return tuple(
-            self._renderer.reads(self._render_request(request, source, repositories[i], commits[i], refs))
+            self._renderer.reads(self.render_request(request, source, repositories[i], commits[i], refs))
             for i, source in enumerate(request.sources)
         )
 
@@ -221,7 +229,7 @@ class DesiredStates:
             memo.desired = msgspec.structs.replace(memo.desired, revisions=memo.commits)
         return memo.desired
 
-    async def _render_all(
+    async def render_all(
         self, request: DesiredRequest, repositories: Sequence[Repository], commits: Sequence[str]
     ) -> list[Rendered]:
         sources = request.sources
@@ -231,7 +239,7 @@ class DesiredStates:
             try:
                 rendered.append(
                     await self._renderer.render(
-                        self._render_request(request, source, repositories[index], commits[index], refs)
+                        self.render_request(request, source, repositories[index], commits[index], refs)
                     )
                 )
             except SourceError as error:
@@ -249,14 +257,14 @@ class DesiredStates:
         refs = _references(request.sources, repositories, commits)
         try:
             for index, source in enumerate(request.sources):
-                planned = self._render_request(request, source, repositories[index], commits[index], refs)
+                planned = self.render_request(request, source, repositories[index], commits[index], refs)
                 if await self._renderer.content_key(planned) != keys[index]:
                     return False
         except SourceError:
             return False  # the old commit is gone
         return True
 
-    async def _resolve(
+    async def resolve(
         self, repository: Repository, source: ApplicationSource, wanted: str, request: DesiredRequest
     ) -> str:
         if source.chart:
@@ -284,7 +292,7 @@ class DesiredStates:
             request.settings.resource_filter,
         )
 
-    def _render_request(
+    def render_request(
         self,
         request: DesiredRequest,
         source: ApplicationSource,
