@@ -10,6 +10,7 @@ made on first use and kept: a list of 6,000 objects asks for it once.
 
 from collections.abc import Callable, Iterable
 
+from tiphys.access.rbac.builtin import BUILTIN
 from tiphys.access.rbac.patterns import (
     GLOB,
     REGEX,
@@ -33,13 +34,14 @@ Decide = Callable[[str], bool]
 
 
 class Layer:
-    """The lines of one text, by subject.
+    """The lines of one text, by subject, and how its patterns match.
 
     Raises:
         PolicyError: in regex mode, an expression that cannot be used.
     """
 
     def __init__(self, policy: Policy, mode: str):
+        self.mode = mode
         self.rules: dict[str, list[Rule]] = {}
         self.roles: dict[str, list[str]] = {}
         for rule in policy.rules:
@@ -63,13 +65,15 @@ def _check(rule: Rule) -> None:
 
 
 EMPTY = Layer(Policy(), GLOB)
+_BUILTIN = Layer(BUILTIN, GLOB)
 
 
 class Compiled:
     """See the module.
 
     Args:
-        policy: the built-in policy and the users'.
+        policy: the users' policy. The built-in one comes before it, and matches by globs in any mode
+            (in the reference nobody has the built-in roles in regex mode: ``*`` is no expression).
         default_role: ``policy.default``.
         mode: ``glob`` or ``regex``.
         project_layer: the lines that a project adds; None for a project that does not exist.
@@ -85,9 +89,8 @@ class Compiled:
         mode: str,
         project_layer: Callable[[str], Layer | None],
     ):
-        self._common = Layer(policy, mode)
+        self._common = (_BUILTIN, Layer(policy, mode))
         self._default_role = default_role
-        self._mode = mode
         self._project_layer = project_layer
         self._evaluations: dict[tuple[str, str, str, str], Decide] = {}
 
@@ -134,7 +137,7 @@ class Compiled:
 
         def add(who: str, where: str) -> None:
             step = self._evaluation(who, where, resource, action)
-            if step is not nothing and step not in steps:
+            if step not in steps:
                 steps.append(step)
 
         if self._default_role:
@@ -148,7 +151,7 @@ class Compiled:
             if layer is None or not is_project_subject(subject):
                 for group in groups:
                     # A p line that names a group directly counts only for groups that a g line names.
-                    if group in self._common.roles or (layer is not None and group in layer.roles):
+                    if any(group in each.roles for each in (*self._common, layer or EMPTY)):
                         add(group, where)
         add("", "")
         return _any(steps)
@@ -173,35 +176,41 @@ class Compiled:
         waiting = [subject]
         while waiting:
             who = waiting.pop()
-            for role in (*self._common.roles.get(who, ()), *layer.roles.get(who, ())):
+            for role in (role for each in (*self._common, layer) for role in each.roles.get(who, ())):
                 if role not in found:
                     found[role] = None
                     waiting.append(role)
         return list(found)
 
     def _compile(self, subjects: Iterable[str], layer: Layer, resource: str, action: str) -> Decide:
-        objects: dict[str, list[str]] = {"allow": [], "deny": []}
-        for who in subjects:
-            for rule in (*self._common.rules.get(who, ()), *layer.rules.get(who, ())):
-                if (
-                    rule.effect in objects
-                    and matches(rule.resource, resource, self._mode)
-                    and matches(rule.action, action, self._mode)
-                ):
-                    objects[rule.effect].append(rule.object)
-        allow = matcher(objects["allow"], self._mode)
-        if not objects["deny"] or allow is nothing:
-            return allow
-        return _but_not(allow, matcher(objects["deny"], self._mode))
+        subjects = list(subjects)
+        allow: list[Matcher] = []
+        deny: list[Matcher] = []
+        for each in (*self._common, layer):
+            objects: dict[str, list[str]] = {"allow": [], "deny": []}
+            for who in subjects:
+                for rule in each.rules.get(who, ()):
+                    if (
+                        rule.effect in objects
+                        and matches(rule.resource, resource, each.mode)
+                        and matches(rule.action, action, each.mode)
+                    ):
+                        objects[rule.effect].append(rule.object)
+            allow.append(matcher(objects["allow"], each.mode))
+            deny.append(matcher(objects["deny"], each.mode))
+        return _but_not(_any(allow), _any(deny))
 
 
 def _but_not(allow: Matcher, deny: Matcher) -> Decide:
-    if deny is everything:
+    if deny is everything or allow is nothing:
         return nothing
+    if deny is nothing:
+        return allow
     return lambda name: allow(name) and not deny(name)
 
 
 def _any(steps: list[Decide]) -> Decide:
+    steps = [step for step in steps if step is not nothing]
     if everything in steps:
         return everything
     if not steps:

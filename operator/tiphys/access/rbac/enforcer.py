@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from tiphys.access.identity import Identity
-from tiphys.access.rbac.builtin import BUILTIN
 from tiphys.access.rbac.compiled import EMPTY, Compiled, Decide, Layer
 from tiphys.access.rbac.patterns import GLOB, REGEX
 from tiphys.access.rbac.policy import Policy, PolicyError, policy_text, project_policy_text, read_policy
@@ -88,7 +87,7 @@ class Enforcer:
         self._renew(self._compile(self._policy, self._default_role, self._mode))
 
     def _compile(self, policy: Policy, default_role: str, mode: str) -> Compiled:
-        return Compiled(BUILTIN + policy, default_role, mode, self._layer)
+        return Compiled(policy, default_role, mode, self._layer)
 
     def _renew(self, compiled: Compiled) -> None:
         self._compiled = compiled

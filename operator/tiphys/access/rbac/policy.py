@@ -44,9 +44,6 @@ class Policy(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     groupings: tuple[Grouping, ...] = ()
 
-    def __add__(self, other: "Policy") -> "Policy":
-        return Policy(self.rules + other.rules, self.groupings + other.groupings)
-
 
 def read_policy(text: str) -> Policy:
     """The lines of a policy text.
