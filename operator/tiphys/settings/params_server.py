@@ -91,6 +91,10 @@ class ServerParams(RepoParams, frozen=True, kw_only=True):
     )
     server_sso_debug: Annotated[bool, plain("", "ARGOCD_SSO_DEBUG", "", (SERVER,))] = False
     server_rbac_debug: Annotated[bool, plain("", "ARGOCD_RBAC_DEBUG", "", (SERVER,))] = False
+    server_grpc_time_histogram: Annotated[
+        bool, plain("", "ARGOCD_ENABLE_GRPC_TIME_HISTOGRAM", "", (SERVER,))
+    ] = False
+    server_profile_enabled: Annotated[bool, plain("", "", "server.profile.enabled", (SERVER,))] = False
     server_webhook_cache_warm_disabled: Annotated[
         bool, plain("", "ARGOCD_WEBHOOK_MANIFEST_CACHE_WARM_DISABLED", "", (SERVER,))
     ] = False

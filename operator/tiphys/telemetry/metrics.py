@@ -218,7 +218,12 @@ class ControllerMetrics:
 
     def exposition(self) -> bytes:
         """What ``/metrics`` answers, in the Prometheus text format."""
-        return generate_latest(_WithoutCreated(self.registry))
+        return exposed(self.registry)
+
+
+def exposed(registry: CollectorRegistry) -> bytes:
+    """A registry in the Prometheus text format."""
+    return generate_latest(_WithoutCreated(registry))
 
 
 class _WithoutCreated(Collector):
