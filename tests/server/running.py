@@ -24,6 +24,7 @@ import msgspec
 
 from tests.controlplane import ControlPlane
 from tests.controlplane.installation import KINDS, wait_until_served
+from tests.server.grpc.client import Client
 from tiphys import app
 
 READY_SECONDS = 30.0
@@ -118,10 +119,20 @@ class Running(msgspec.Struct, eq=False):
         """The same server, called by somebody else."""
         return msgspec.structs.replace(self, token=token)
 
+    def secret(self, name: str) -> dict[str, str]:
+        """The decoded data of a Secret in the control-plane namespace."""
+        data = self.plane.kubectl.json("-n", self.namespace, "get", "secret", name).get("data") or {}
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
     def admin_password(self) -> str:
         """The password that the first start made."""
-        data = self.plane.kubectl.json("-n", self.namespace, "get", "secret", "argocd-initial-admin-secret")
-        return base64.b64decode(data["data"]["password"]).decode()
+        return self.secret("argocd-initial-admin-secret")["password"]
+
+    def grpc(self, *, web: bool = False, token: str | None = None) -> Client:
+        """A gRPC (or gRPC-web) client of the same caller, which trusts the server's own certificate."""
+        pem = self.secret("argocd-secret")["tls.crt"].encode() if self.base.startswith("https") else None
+        bearer = self.token if token is None else token
+        return Client(self.target, token=bearer, tls=pem, server_name="localhost" if pem else "", web=web)
 
     async def until(self, path: str, wanted: Any, *, seconds: float = 30.0, **arguments: Any) -> Answer:
         """GET until ``wanted(answer)`` is true.

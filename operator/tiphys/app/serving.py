@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 
+import msgspec
+
 from tiphys.access.access import Access
 from tiphys.app.controlling import Controllers, post_event
 from tiphys.app.destinations import Destinations
@@ -17,15 +19,24 @@ from tiphys.resources.identity import AppKey
 from tiphys.server.api.failures import Code
 from tiphys.server.api.invoke import Invoker
 from tiphys.server.api.rpc import Method, methods_of
+from tiphys.server.grpc.limits import MIB, Limits
+from tiphys.server.grpc.protocol import GrpcProtocol
+from tiphys.server.grpc.standard import standard_services
+from tiphys.server.grpc.web import GrpcWeb
 from tiphys.server.guard import Guard
 from tiphys.server.http.app import build_app
-from tiphys.server.http.options import options_of
+from tiphys.server.http.badge import StateBadges
+from tiphys.server.http.options import ExtraRoute, options_of
+from tiphys.server.openapi.document import render
+from tiphys.server.port.certificates import Certificates
+from tiphys.server.port.listener import ApiPort, port_options
 from tiphys.server.services import Parts as ServiceParts
 from tiphys.server.services import all_services
 from tiphys.server.services.events import AuditLog
 from tiphys.server.state import State
+from tiphys.server.webhooks.events import Push
+from tiphys.server.webhooks.receiver import Webhooks
 from tiphys.settings.clusters import Cluster
-from tiphys.telemetry.http import serving
 
 
 async def serve(base: Foundation, controllers: Controllers | None, closing: AsyncExitStack) -> Parts:
@@ -74,12 +85,32 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     )
     methods = [method for service in all_services(parts) for method in methods_of(service)]
     invoker = Invoker(access.authenticator, _Uncounted())
-    app = build_app(methods, invoker, options_of(params))
-    port = await closing.enter_async_context(
-        serving(app, host=params.server_address, port=params.server_port)
+    limits = Limits(max_message=params.server_grpc_max_size_mb * MIB)
+    standard = standard_services(methods)
+    grpc = GrpcProtocol(methods, invoker, limits, standard)
+    webhooks = Webhooks(state, unaffected=partial(_is_unaffected, controllers))
+    options = msgspec.structs.replace(
+        options_of(params),
+        swagger=None if params.server_disable_swagger_ui else lambda: render(methods),
+        badge=StateBadges(state),
+        grpc_web=GrpcWeb(methods, invoker, limits, grpc.ledger, standard).handle,
+        extra_routes=(ExtraRoute("/api/webhook", webhooks.handle),),
     )
-    base.options.on_listening("api", port)
-    return {"audit events": events.run(), "sessions": access.run()}
+    certificates = Certificates(
+        settings, base.client, base.options.namespace, state.clock, insecure=params.server_insecure
+    )
+    closing.callback(certificates.close)
+    await certificates.start()
+    port = ApiPort(build_app(methods, invoker, options), grpc, certificates, port_options(params))
+    number = await closing.enter_async_context(port.serve())
+    base.options.on_listening("api", number)
+    return {"audit events": events.run(), "sessions": access.run(), "webhooks": webhooks.run()}
+
+
+def _is_unaffected(controllers: Controllers | None, key: AppKey, push: Push) -> bool:
+    if controllers is None or push.files is None:
+        return False
+    return controllers.services.desired.is_unaffected(key, push.before, push.files)
 
 
 def _of_live_cache(controllers: Controllers | None, cluster: Cluster) -> ClusterClient | None:
