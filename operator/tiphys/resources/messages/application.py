@@ -1,403 +1,292 @@
-"""Messages of the API package ``application``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``application``.
 
-import msgspec
+This module holds those about applications and their operations, and gathers the others.
+"""
 
 from tiphys.resources.application import Application
-from tiphys.resources.messages.overrides import ResourceAction
-from tiphys.resources.messages.trees import ResourceDiff
-from tiphys.resources.meta import NO_TIME
+from tiphys.resources.messages.application_rendering import (
+    ApplicationManifestQuery,
+    ApplicationManifestQueryWithFiles,
+    ApplicationManifestQueryWithFilesWrapper,
+    ApplicationServerSideDiffQuery,
+    ApplicationServerSideDiffResponse,
+    FileChunk,
+    RevisionMetadataQuery,
+)
+from tiphys.resources.messages.application_resources import (
+    ApplicationPodLogsQuery,
+    ApplicationResourceDeleteRequest,
+    ApplicationResourceEventsQuery,
+    ApplicationResourcePatchRequest,
+    ApplicationResourceRequest,
+    ApplicationResourceResponse,
+    LogEntry,
+    ManagedResourcesResponse,
+    ResourceActionParameters,
+    ResourceActionRunRequest,
+    ResourceActionRunRequestV2,
+    ResourceActionsListResponse,
+    ResourcesQuery,
+)
 from tiphys.resources.operation import Info, RetryStrategy, SyncOperationResource, SyncStrategy
 from tiphys.resources.shape import ApiObject
 from tiphys.resources.spec import ApplicationSpec
-from tiphys.resources.times import Timestamp
+
+__all__ = [
+    "ApplicationCreateRequest",
+    "ApplicationDeleteRequest",
+    "ApplicationManifestQuery",
+    "ApplicationManifestQueryWithFiles",
+    "ApplicationManifestQueryWithFilesWrapper",
+    "ApplicationPatchRequest",
+    "ApplicationPodLogsQuery",
+    "ApplicationQuery",
+    "ApplicationResourceDeleteRequest",
+    "ApplicationResourceEventsQuery",
+    "ApplicationResourcePatchRequest",
+    "ApplicationResourceRequest",
+    "ApplicationResourceResponse",
+    "ApplicationResponse",
+    "ApplicationRollbackRequest",
+    "ApplicationServerSideDiffQuery",
+    "ApplicationServerSideDiffResponse",
+    "ApplicationSyncRequest",
+    "ApplicationSyncWindow",
+    "ApplicationSyncWindowsQuery",
+    "ApplicationSyncWindowsResponse",
+    "ApplicationUpdateRequest",
+    "ApplicationUpdateSpecRequest",
+    "FileChunk",
+    "LinkInfo",
+    "LinksResponse",
+    "ListAppLinksRequest",
+    "LogEntry",
+    "ManagedResourcesResponse",
+    "NodeQuery",
+    "OperationTerminateRequest",
+    "OperationTerminateResponse",
+    "ResourceActionParameters",
+    "ResourceActionRunRequest",
+    "ResourceActionRunRequestV2",
+    "ResourceActionsListResponse",
+    "ResourcesQuery",
+    "RevisionMetadataQuery",
+    "SyncOptions",
+]
 
 
 class ApplicationCreateRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.Create``."""
+    """An application to create."""
 
     application: Application | None = None
     upsert: bool | None = None
+    """Take the spec over if the application exists already."""
     validate: bool | None = None
+    """Check repository, path and destination first; true when absent."""
 
 
 class ApplicationDeleteRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.Delete``."""
+    """Names an application to delete."""
 
     name: str | None = None
     cascade: bool | None = None
+    """Delete what it deployed, too; true when absent."""
     propagation_policy: str | None = None
+    """``foreground`` (when empty) or ``background``."""
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
-
-
-class ApplicationManifestQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.GetManifests``."""
-
-    name: str | None = None
-    revision: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-    source_positions: tuple[int, ...] = ()
-    revisions: tuple[str, ...] = ()
-    no_cache: bool | None = None
-
-
-class ApplicationManifestQueryWithFiles(ApiObject, frozen=True):
-    """Part of ``ApplicationManifestQueryWithFilesWrapper``."""
-
-    name: str | None = None
-    checksum: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-
-
-class FileChunk(ApiObject, frozen=True):
-    """Part of ``ApplicationManifestQueryWithFilesWrapper``."""
-
-    chunk: bytes = b""
-
-
-class ApplicationManifestQueryWithFilesWrapper(ApiObject, frozen=True):
-    """Request of ``ApplicationService.GetManifestsWithFiles``."""
-
-    query: ApplicationManifestQueryWithFiles | None = None
-    chunk: FileChunk | None = None
+    """Refuse (as not found) if the application is of another project."""
 
 
 class ApplicationPatchRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.Patch``."""
+    """A patch of an application."""
 
     name: str | None = None
     patch: str | None = None
+    """The patch as JSON text."""
     patch_type: str | None = None
+    """``json`` (RFC 6902, when empty) or ``merge``."""
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
-
-
-class ApplicationPodLogsQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.PodLogs``."""
-
-    name: str | None = None
-    namespace: str | None = None
-    pod_name: str | None = None
-    container: str | None = None
-    since_seconds: int | None = None
-    since_time: Timestamp = NO_TIME
-    tail_lines: int | None = None
-    follow: bool | None = None
-    until_time: str | None = None
-    filter: str | None = None
-    kind: str | None = None
-    group: str | None = None
-    resource_name: str | None = None
-    previous: bool | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-    match_case: bool | None = None
+    """Refuse (as not found) if the application is of another project."""
 
 
 class ApplicationQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.List``, ``ApplicationService.Watch``, ``ApplicationService.Get``."""
+    """Selects applications, or names one."""
 
     name: str | None = None
     refresh: str | None = None
+    """``normal`` or ``hard`` (anew from the repository): answer after a fresh look."""
     projects: tuple[str, ...] = ()
+    """Only applications of these projects."""
     resource_version: str | None = None
+    """Watch: no initial events if it is not empty."""
     selector: str | None = None
+    """A label selector."""
     repo: str | None = None
+    """Only applications with a source in this repository."""
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: tuple[str, ...] = ()
-
-
-class ApplicationResourceDeleteRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.DeleteResource``."""
-
-    name: str | None = None
-    namespace: str | None = None
-    resource_name: str | None = None
-    version: str | None = None
-    group: str | None = None
-    kind: str | None = None
-    force: bool | None = None
-    orphan: bool | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-
-
-class ApplicationResourceEventsQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.ListResourceEvents``."""
-
-    name: str | None = None
-    resource_namespace: str | None = None
-    resource_name: str | None = None
-    resource_uid: str | None = msgspec.field(default=None, name="resourceUID")
-    app_namespace: str | None = None
-    project: str | None = None
-
-
-class ApplicationResourcePatchRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.PatchResource``."""
-
-    name: str | None = None
-    namespace: str | None = None
-    resource_name: str | None = None
-    version: str | None = None
-    group: str | None = None
-    kind: str | None = None
-    patch: str | None = None
-    patch_type: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-
-
-class ApplicationResourceRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.GetResource``, ``ApplicationService.ListResourceActions``,
-    ``ApplicationService.ListResourceLinks``.
-    """
-
-    name: str | None = None
-    namespace: str | None = None
-    resource_name: str | None = None
-    version: str | None = None
-    group: str | None = None
-    kind: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-
-
-class ApplicationResourceResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.GetResource``, ``ApplicationService.PatchResource``."""
-
-    manifest: str | None = None
+    """The same as ``projects``."""
 
 
 class ApplicationResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.Delete``, ``ApplicationService.RunResourceAction``,
-    ``ApplicationService.RunResourceActionV2`` and others.
-    """
+    """Nothing: it is done or under way."""
 
 
 class ApplicationRollbackRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.Rollback``."""
+    """Asks for a sync to an earlier deployment."""
 
     name: str | None = None
     id: int | None = None
+    """``status.history[].id``; 0 means the one before the last."""
     dry_run: bool | None = None
     prune: bool | None = None
+    """Delete what that deployment did not have."""
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
-
-
-class ApplicationServerSideDiffQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.ServerSideDiff``."""
-
-    app_name: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-    live_resources: tuple[ResourceDiff, ...] = ()
-    target_manifests: tuple[str, ...] = ()
-
-
-class ApplicationServerSideDiffResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.ServerSideDiff``."""
-
-    items: tuple[ResourceDiff, ...] = ()
-    modified: bool | None = None
+    """Refuse (as not found) if the application is of another project."""
 
 
 class SyncOptions(ApiObject, frozen=True):
-    """Part of ``ApplicationSyncRequest``."""
+    """Options such as ``CreateNamespace=true``."""
 
     items: tuple[str, ...] = ()
 
 
 class ApplicationSyncRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.Sync``."""
+    """Asks for a sync."""
 
     name: str | None = None
     revision: str | None = None
+    """Another revision than the spec's."""
     dry_run: bool | None = None
+    """Only say what would be done."""
     prune: bool | None = None
+    """Delete what is no longer wanted."""
     strategy: SyncStrategy | None = None
+    """With hooks (when absent) or without."""
     resources: tuple[SyncOperationResource, ...] = ()
+    """Only these objects."""
     manifests: tuple[str, ...] = ()
+    """Local manifests as texts, in place of the repository's."""
     infos: tuple[Info, ...] = ()
+    """Lines that stay with the operation, for people."""
     retry_strategy: RetryStrategy | None = None
     sync_options: SyncOptions | None = None
+    """In place of those of the spec."""
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
+    """Refuse (as not found) if the application is of another project."""
     source_positions: tuple[int, ...] = ()
+    """Which of several sources ``revisions`` are for; the first is 1."""
     revisions: tuple[str, ...] = ()
 
 
 class ApplicationSyncWindow(ApiObject, frozen=True):
-    """Part of ``ApplicationSyncWindowsResponse``."""
+    """A sync window of the project."""
 
     kind: str | None = None
+    """``allow`` or ``deny``."""
     schedule: str | None = None
+    """A cron line of five fields."""
     duration: str | None = None
     manual_sync: bool | None = None
+    """Manual syncs are possible although the window forbids others."""
 
 
 class ApplicationSyncWindowsQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.GetApplicationSyncWindows``."""
+    """Asks which sync windows matter to an application."""
 
     name: str | None = None
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
+    """Refuse (as not found) if the application is of another project."""
 
 
 class ApplicationSyncWindowsResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.GetApplicationSyncWindows``."""
+    """The sync windows of an application."""
 
     active_windows: tuple[ApplicationSyncWindow, ...] = ()
+    """Those that are open now."""
     assigned_windows: tuple[ApplicationSyncWindow, ...] = ()
+    """All that match the application."""
     can_sync: bool | None = None
+    """Whether a manual sync is permitted now."""
 
 
 class ApplicationUpdateRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.Update``."""
+    """The new spec (and labels, annotations, operation) of an application."""
 
     application: Application | None = None
     validate: bool | None = None
+    """Check it first; true when absent."""
     project: str | None = None
+    """Refuse (as not found) if the application is of another project."""
 
 
 class ApplicationUpdateSpecRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.UpdateSpec``."""
+    """The new spec of an application."""
 
     name: str | None = None
     spec: ApplicationSpec | None = None
     validate: bool | None = None
+    """Check it first; true when absent."""
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
+    """Refuse (as not found) if the application is of another project."""
 
 
 class LinkInfo(ApiObject, frozen=True):
-    """Part of ``LinksResponse``."""
+    """A link that the settings make for an object."""
 
     title: str | None = None
     url: str | None = None
     description: str | None = None
     icon_class: str | None = None
+    """CSS classes of an icon."""
 
 
 class LinksResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.ListLinks``, ``ApplicationService.ListResourceLinks``,
-    ``ProjectService.ListLinks``.
-    """
+    """Links for an application, an object or a project."""
 
     items: tuple[LinkInfo, ...] = ()
 
 
 class ListAppLinksRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.ListLinks``."""
+    """Asks for the links of an application."""
 
     name: str | None = None
     namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
-
-
-class LogEntry(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.PodLogs``."""
-
-    content: str | None = None
-    time_stamp: Timestamp = NO_TIME
-    last: bool | None = None
-    time_stamp_str: str | None = None
-    pod_name: str | None = None
-
-
-class ManagedResourcesResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.ManagedResources``."""
-
-    items: tuple[ResourceDiff, ...] = ()
+    """Refuse (as not found) if the application is of another project."""
 
 
 class NodeQuery(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """Names an application (of the reference's description; no method asks with it)."""
 
     name: str | None = None
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
 
 
 class OperationTerminateRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.TerminateOperation``."""
+    """Asks to end the running operation."""
 
     name: str | None = None
     app_namespace: str | None = None
+    """Namespace of the application; the control plane's when empty."""
     project: str | None = None
+    """Refuse (as not found) if the application is of another project."""
 
 
 class OperationTerminateResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.TerminateOperation``."""
-
-
-class ResourceActionParameters(ApiObject, frozen=True):
-    """Part of ``ResourceActionRunRequestV2``."""
-
-    name: str | None = None
-    value: str | None = None
-
-
-class ResourceActionRunRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationService.RunResourceAction``."""
-
-    name: str | None = None
-    namespace: str | None = None
-    resource_name: str | None = None
-    version: str | None = None
-    group: str | None = None
-    kind: str | None = None
-    action: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-
-
-class ResourceActionRunRequestV2(ApiObject, frozen=True):
-    """Request of ``ApplicationService.RunResourceActionV2``."""
-
-    name: str | None = None
-    namespace: str | None = None
-    resource_name: str | None = None
-    version: str | None = None
-    group: str | None = None
-    kind: str | None = None
-    action: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-    resource_action_parameters: tuple[ResourceActionParameters, ...] = ()
-
-
-class ResourceActionsListResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.ListResourceActions``."""
-
-    actions: tuple[ResourceAction, ...] = ()
-
-
-class ResourcesQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.ManagedResources``, ``ApplicationService.ResourceTree``,
-    ``ApplicationService.WatchResourceTree``.
-    """
-
-    application_name: str | None = None
-    namespace: str | None = None
-    name: str | None = None
-    version: str | None = None
-    group: str | None = None
-    kind: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-
-
-class RevisionMetadataQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationService.RevisionMetadata``, ``ApplicationService.RevisionChartDetails``,
-    ``ApplicationService.GetOCIMetadata``.
-    """
-
-    name: str | None = None
-    revision: str | None = None
-    app_namespace: str | None = None
-    project: str | None = None
-    source_index: int | None = None
-    version_id: int | None = msgspec.field(default=None, name="versionId")
+    """Nothing: the operation is ending."""

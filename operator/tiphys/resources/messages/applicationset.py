@@ -1,4 +1,4 @@
-"""Messages of the API package ``applicationset``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``applicationset``."""
 
 from tiphys.resources.application import Application
 from tiphys.resources.applicationset import ApplicationSet
@@ -6,66 +6,72 @@ from tiphys.resources.shape import ApiObject
 
 
 class ApplicationSetCreateRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationSetService.Create``."""
+    """An ApplicationSet to create."""
 
     applicationset: ApplicationSet | None = None
     upsert: bool = False
+    """Take the spec over if it exists already."""
     dry_run: bool = False
+    """Only check it, and answer with the applications in its status."""
 
 
 class ApplicationSetDeleteRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationSetService.Delete``."""
+    """Names an ApplicationSet to delete."""
 
     name: str = ""
     appset_namespace: str = ""
 
 
 class ApplicationSetGenerateRequest(ApiObject, frozen=True):
-    """Request of ``ApplicationSetService.Generate``."""
+    """Asks which applications a set would generate."""
 
     application_set: ApplicationSet | None = None
 
 
 class ApplicationSetGenerateResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationSetService.Generate``."""
+    """The applications of the preview."""
 
     applications: tuple[Application, ...] = ()
 
 
 class ApplicationSetGetQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationSetService.Get``, ``ApplicationSetService.ListResourceEvents``."""
+    """Names an ApplicationSet."""
 
     name: str = ""
     appset_namespace: str = ""
 
 
 class ApplicationSetListQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationSetService.List``."""
+    """Selects ApplicationSets."""
 
     projects: tuple[str, ...] = ()
+    """Only sets whose template names one of these projects."""
     selector: str = ""
+    """A label selector."""
     appset_namespace: str = ""
+    """Only sets in this namespace; all permitted ones when empty."""
 
 
 class ApplicationSetResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationSetService.Delete``."""
+    """Nothing of interest: the set is deleted."""
 
     project: str = ""
     applicationset: ApplicationSet | None = None
 
 
 class ApplicationSetTreeQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationSetService.ResourceTree``."""
+    """Names an ApplicationSet."""
 
     name: str = ""
     appset_namespace: str = ""
 
 
 class ApplicationSetWatchQuery(ApiObject, frozen=True):
-    """Request of ``ApplicationSetService.Watch``."""
+    """Selects ApplicationSets to watch."""
 
     name: str = ""
     projects: tuple[str, ...] = ()
     selector: str = ""
     app_set_namespace: str = ""
     resource_version: str = ""
+    """No initial events if it is not empty."""

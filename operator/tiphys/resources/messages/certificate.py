@@ -1,23 +1,27 @@
-"""Messages of the API package ``certificate``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``certificate``."""
 
 from tiphys.resources.messages.stored_repositories import RepositoryCertificateList
 from tiphys.resources.shape import ApiObject
 
 
 class RepositoryCertificateCreateRequest(ApiObject, frozen=True):
-    """Request of ``CertificateService.CreateCertificate``."""
+    """Certificates and host keys to add."""
 
     certificates: RepositoryCertificateList | None = None
     upsert: bool = False
+    """Replace those that are there with other content."""
 
 
 class RepositoryCertificateQuery(ApiObject, frozen=True):
-    """Request of ``CertificateService.ListCertificates``, ``CertificateService.DeleteCertificate``."""
+    """Selects certificates and host keys."""
 
     host_name_pattern: str = ""
+    """A glob; all when empty."""
     cert_type: str = ""
+    """``ssh`` or ``https``; both when empty."""
     cert_sub_type: str = ""
+    """Kind of key such as ``ssh-rsa``; all when empty."""
 
 
 class RepositoryCertificateResponse(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """Nothing (of the reference's description; no method answers it)."""

@@ -1,4 +1,4 @@
-"""Messages of the API package ``cluster``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``cluster``."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from tiphys.resources.shape import ApiObject
 
 
 class Claim(ApiObject, frozen=True):
-    """Part of ``OIDCConfig``."""
+    """A claim that the ID token shall hold."""
 
     essential: bool = False
     value: str = ""
@@ -18,41 +18,48 @@ class Claim(ApiObject, frozen=True):
 
 
 class ClusterCreateRequest(ApiObject, frozen=True):
-    """Request of ``ClusterService.Create``."""
+    """A cluster to add."""
 
     cluster: Cluster | None = None
     upsert: bool = False
+    """Replace it if its server is known with other content."""
 
 
 class ClusterID(ApiObject, frozen=True):
-    """Part of ``ClusterQuery``, ``ClusterUpdateRequest``."""
+    """Which field names a cluster."""
 
     type: str = ""
+    """``server`` (when empty), ``name`` or ``name_escaped``."""
     value: str = ""
+    """The server's URL or the name."""
 
 
 class ClusterQuery(ApiObject, frozen=True):
-    """Request of ``ClusterService.List``, ``ClusterService.Get``, ``ClusterService.Delete`` and others."""
+    """Names a cluster, or selects clusters."""
 
     server: str = ""
+    """URL of the API server."""
     name: str = ""
     id: ClusterID | None = None
+    """By server or by name; wins over the other fields."""
 
 
 class ClusterResponse(ApiObject, frozen=True):
-    """Answer of ``ClusterService.Delete``, ``ClusterService.RotateAuth``."""
+    """Nothing: it is done."""
 
 
 class ClusterUpdateRequest(ApiObject, frozen=True):
-    """Request of ``ClusterService.Update``."""
+    """A cluster's new content."""
 
     cluster: Cluster | None = None
     updated_fields: tuple[str, ...] = ()
+    """Only these (``name``, ``namespaces``, ``config``, ``shard``, ``labels``…); all when empty."""
     id: ClusterID | None = None
+    """Which cluster; the one of ``cluster.server`` when absent."""
 
 
 class Connector(ApiObject, frozen=True):
-    """Part of ``DexConfig``."""
+    """A login method of Dex."""
 
     name: str = ""
     type: str = ""
@@ -60,29 +67,30 @@ class Connector(ApiObject, frozen=True):
 
 
 class DexConfig(ApiObject, frozen=True):
-    """Part of ``Settings``."""
+    """What a login page needs to know of Dex."""
 
     connectors: tuple[Connector, ...] = ()
     dex_auth_connector_id: str = ""
 
 
 class GoogleAnalyticsConfig(ApiObject, frozen=True):
-    """Part of ``Settings``."""
+    """Usage measurement of the web UI."""
 
     tracking_id: str = ""
     anonymize_users: bool = False
 
 
 class Help(ApiObject, frozen=True):
-    """Part of ``Settings``."""
+    """Links to help and downloads."""
 
     chat_url: str = msgspec.field(default="", name="chatUrl")
     chat_text: str = ""
     binary_urls: Mapping[str, str] = msgspec.field(default={}, name="binaryUrls")
+    """URLs of the command line by platform, such as ``linux-amd64``."""
 
 
 class OIDCConfig(ApiObject, frozen=True):
-    """Part of ``Settings``."""
+    """How to log in at an OIDC provider; never its secret."""
 
     name: str = ""
     issuer: str = ""
@@ -94,18 +102,19 @@ class OIDCConfig(ApiObject, frozen=True):
 
 
 class Plugin(ApiObject, frozen=True):
-    """Part of ``Settings``, ``SettingsPluginsResponse``."""
+    """A config management plugin."""
 
     name: str = ""
 
 
 class Settings(ApiObject, frozen=True):
-    """Answer of ``SettingsService.Get``."""
+    """Settings that clients need; what strangers see of it is less (api.md 9)."""
 
     url: str = ""
     dex_config: DexConfig | None = None
     oidc_config: OIDCConfig | None = None
     app_label_key: str = ""
+    """Label that marks objects of an application."""
     resource_overrides: Mapping[str, ResourceOverride] = {}
     status_badge_enabled: bool = False
     google_analytics: GoogleAnalyticsConfig | None = None
@@ -113,13 +122,16 @@ class Settings(ApiObject, frozen=True):
     help: Help | None = None
     plugins: tuple[Plugin, ...] = ()
     user_logins_disabled: bool = False
+    """No account can log in by password."""
     config_management_plugins: tuple[ConfigManagementPlugin, ...] = ()
     kustomize_versions: tuple[str, ...] = ()
     ui_css_url: str = ""
     ui_banner_content: str = ""
     ui_banner_url: str = ""
     password_pattern: str = ""
+    """Regular expression of permitted passwords."""
     tracking_method: str = ""
+    """``annotation``, ``label`` or ``annotation+label``."""
     ui_banner_permanent: bool = False
     ui_banner_position: str = ""
     status_badge_root_url: str = msgspec.field(default="", name="statusBadgeRootUrl")
@@ -136,10 +148,10 @@ class Settings(ApiObject, frozen=True):
 
 
 class SettingsPluginsResponse(ApiObject, frozen=True):
-    """Answer of ``SettingsService.GetPlugins``."""
+    """The config management plugins."""
 
     plugins: tuple[Plugin, ...] = ()
 
 
 class SettingsQuery(ApiObject, frozen=True):
-    """Request of ``SettingsService.Get``, ``SettingsService.GetPlugins``."""
+    """Asks for the settings."""

@@ -11,7 +11,7 @@ from tiphys.resources.times import Timestamp
 
 
 class AWSAuthConfig(ApiObject, frozen=True):
-    """Part of ``ClusterConfig``."""
+    """Access to an EKS cluster through an IAM role."""
 
     cluster_name: str = ""
     role_arn: str = msgspec.field(default="", name="roleARN")
@@ -19,17 +19,19 @@ class AWSAuthConfig(ApiObject, frozen=True):
 
 
 class TLSClientConfig(ApiObject, frozen=True):
-    """Part of ``ClusterConfig``."""
+    """TLS of the connection to a cluster."""
 
     insecure: bool = always(bool)
+    """Do not check the server's certificate."""
     server_name: str = ""
+    """Name that the certificate must have, if not the host's."""
     cert_data: bytes = b""
     key_data: bytes = b""
     ca_data: bytes = b""
 
 
 class ExecProviderConfig(ApiObject, frozen=True):
-    """Part of ``ClusterConfig``."""
+    """A command that prints credentials."""
 
     command: str = ""
     args: tuple[str, ...] = ()
@@ -41,7 +43,7 @@ class ExecProviderConfig(ApiObject, frozen=True):
 
 
 class ClusterConfig(ApiObject, frozen=True):
-    """Part of ``Cluster``."""
+    """Credentials of a cluster; only written, never shown."""
 
     username: str = ""
     password: str = ""
@@ -54,51 +56,64 @@ class ClusterConfig(ApiObject, frozen=True):
 
 
 class ConnectionState(ApiObject, frozen=True):
-    """Part of ``Cluster``, ``ClusterInfo``."""
+    """Whether something answers."""
 
     status: str = always(str)
+    """``Successful``, ``Failed`` or ``Unknown``."""
     message: str = always(str)
     attempted_at: Timestamp = always(no_time)
+    """When it was last tried."""
 
 
 class ClusterCacheInfo(ApiObject, frozen=True):
-    """Part of ``ClusterInfo``."""
+    """What is known of a cluster's objects."""
 
     resources_count: int = 0
+    """Objects that are watched."""
     apis_count: int = 0
+    """Kinds that are watched."""
     last_cache_sync_time: Timestamp = NO_TIME
 
 
 class ClusterInfo(ApiObject, frozen=True):
-    """Part of ``Cluster``."""
+    """State and size of a cluster."""
 
     connection_state: ConnectionState = always(ConnectionState)
     server_version: str = ""
+    """Kubernetes version such as ``1.31``."""
     cache_info: ClusterCacheInfo = always(ClusterCacheInfo)
     applications_count: int = always(int)
+    """Applications that deploy there."""
     api_versions: tuple[str, ...] = ()
 
 
 class Cluster(ApiObject, frozen=True):
-    """Answer of ``ClusterService.Create``, ``ClusterService.Get``, ``ClusterService.Update`` and others."""
+    """A destination cluster."""
 
     server: str = always(str)
+    """URL of the API server."""
     name: str = always(str)
     config: ClusterConfig = always(ClusterConfig)
     connection_state: ConnectionState = always(ConnectionState)
+    """The same as in ``info`` (for old clients)."""
     server_version: str = ""
+    """The same as in ``info`` (for old clients)."""
     namespaces: tuple[str, ...] = ()
+    """Namespaces that are watched; all when empty."""
     refresh_requested_at: Timestamp = NO_TIME
     info: ClusterInfo = always(ClusterInfo)
     shard: int | None = None
+    """Controller replica that looks after it; by hash when absent."""
     cluster_resources: bool = False
+    """Watch cluster-scoped objects although ``namespaces`` is set."""
     project: str = ""
+    """Only applications of this project may use it."""
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
 
 
 class ClusterList(ApiObject, frozen=True):
-    """Answer of ``ClusterService.List``."""
+    """The clusters that the caller may see."""
 
     metadata: ListMeta = always(ListMeta)
     items: tuple[Cluster, ...] = always(no_items)

@@ -1,4 +1,4 @@
-"""Messages of the API package ``events``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``events``."""
 
 from tiphys.resources.meta import ListMeta, ObjectMeta, no_time
 from tiphys.resources.shape import ApiObject, always, no_items
@@ -6,7 +6,7 @@ from tiphys.resources.times import Timestamp
 
 
 class ObjectReference(ApiObject, frozen=True):
-    """Part of ``Event``."""
+    """Names the object of an event."""
 
     kind: str = ""
     namespace: str = ""
@@ -18,31 +18,34 @@ class ObjectReference(ApiObject, frozen=True):
 
 
 class EventSource(ApiObject, frozen=True):
-    """Part of ``Event``."""
+    """Who reported it."""
 
     component: str = ""
     host: str = ""
 
 
 class EventSeries(ApiObject, frozen=True):
-    """Part of ``Event``."""
+    """How often it happened on end."""
 
     count: int = 0
     last_observed_time: Timestamp = always(no_time)
 
 
 class Event(ApiObject, frozen=True):
-    """Part of ``EventList``."""
+    """An event of Kubernetes."""
 
     metadata: ObjectMeta = always(ObjectMeta)
     involved_object: ObjectReference = always(ObjectReference)
     reason: str = ""
+    """A word for programs, such as ``OperationStarted``."""
     message: str = ""
     source: EventSource = always(EventSource)
     first_timestamp: Timestamp = always(no_time)
     last_timestamp: Timestamp = always(no_time)
     count: int = 0
+    """How often it happened."""
     type: str = ""
+    """``Normal`` or ``Warning``."""
     event_time: Timestamp = always(no_time)
     series: EventSeries | None = None
     action: str = ""
@@ -52,9 +55,7 @@ class Event(ApiObject, frozen=True):
 
 
 class EventList(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.ListResourceEvents``, ``ApplicationSetService.ListResourceEvents``,
-    ``ProjectService.ListEvents``.
-    """
+    """Events of an object."""
 
     metadata: ListMeta = always(ListMeta)
     items: tuple[Event, ...] = always(no_items)

@@ -1,51 +1,51 @@
-"""Messages of the API package ``notification``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``notification``."""
 
 from tiphys.resources.shape import ApiObject
 
 
 class Service(ApiObject, frozen=True):
-    """Part of ``ServiceList``."""
+    """A notification service of the settings."""
 
     name: str | None = None
 
 
 class ServiceList(ApiObject, frozen=True):
-    """Answer of ``NotificationService.ListServices``."""
+    """The notification services."""
 
     items: tuple[Service, ...] = ()
 
 
 class ServicesListRequest(ApiObject, frozen=True):
-    """Request of ``NotificationService.ListServices``."""
+    """Asks for all services."""
 
 
 class Template(ApiObject, frozen=True):
-    """Part of ``TemplateList``."""
+    """A template of the settings."""
 
     name: str | None = None
 
 
 class TemplateList(ApiObject, frozen=True):
-    """Answer of ``NotificationService.ListTemplates``."""
+    """The templates."""
 
     items: tuple[Template, ...] = ()
 
 
 class TemplatesListRequest(ApiObject, frozen=True):
-    """Request of ``NotificationService.ListTemplates``."""
+    """Asks for all templates."""
 
 
 class Trigger(ApiObject, frozen=True):
-    """Part of ``TriggerList``."""
+    """A trigger of the settings."""
 
     name: str | None = None
 
 
 class TriggerList(ApiObject, frozen=True):
-    """Answer of ``NotificationService.ListTriggers``."""
+    """The triggers."""
 
     items: tuple[Trigger, ...] = ()
 
 
 class TriggersListRequest(ApiObject, frozen=True):
-    """Request of ``NotificationService.ListTriggers``."""
+    """Asks for all triggers."""

@@ -9,7 +9,7 @@ from tiphys.resources.times import Timestamp
 
 
 class AppHealthStatus(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """The wire's name for the health of a whole application."""
 
     status: str = ""
     message: str = ""
@@ -17,14 +17,14 @@ class AppHealthStatus(ApiObject, frozen=True):
 
 
 class Command(ApiObject, frozen=True):
-    """Part of ``ConfigManagementPlugin``."""
+    """A command with its arguments."""
 
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
 
 
 class ComponentParameter(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """A parameter of a component (of the reference's description; unused)."""
 
     component: str = ""
     name: str = always(str)
@@ -32,7 +32,7 @@ class ComponentParameter(ApiObject, frozen=True):
 
 
 class ConfigManagementPlugin(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """A plugin configured in the settings (unused since plugins are sidecars)."""
 
     name: str = always(str)
     init: Command | None = None
@@ -41,28 +41,32 @@ class ConfigManagementPlugin(ApiObject, frozen=True):
 
 
 class HelmOptions(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """Options of Helm."""
 
     values_file_schemes: tuple[str, ...] = ()
+    """Permitted schemes of remote value files."""
 
 
 class KnownTypeField(ApiObject, frozen=True):
-    """Part of ``ResourceOverride``."""
+    """Says that a field of a custom resource is a Kubernetes type."""
 
     field: str = ""
+    """Path of the field."""
     type: str = ""
+    """Type such as ``core/v1/PodSpec``."""
 
 
 class KustomizeVersion(ApiObject, frozen=True):
-    """Part of ``KustomizeOptions``."""
+    """A further version of Kustomize."""
 
     name: str = ""
     path: str = ""
+    """Path of the program."""
     build_options: str = ""
 
 
 class KustomizeOptions(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """Options of Kustomize."""
 
     build_options: str = ""
     binary_path: str = ""
@@ -70,7 +74,7 @@ class KustomizeOptions(ApiObject, frozen=True):
 
 
 class OverrideIgnoreDiff(ApiObject, frozen=True):
-    """Part of ``ResourceOverride``."""
+    """Fields that are left out of comparisons."""
 
     json_pointers: tuple[str, ...] = always(no_items)
     jq_path_expressions: tuple[str, ...] = always(no_items)
@@ -78,7 +82,7 @@ class OverrideIgnoreDiff(ApiObject, frozen=True):
 
 
 class RefTarget(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """A source that others refer to by ``$ref``."""
 
     repo: Repository = always(Repository)
     target_revision: str = ""
@@ -86,30 +90,32 @@ class RefTarget(ApiObject, frozen=True):
 
 
 class ResourceActionParam(ApiObject, frozen=True):
-    """Part of ``ResourceAction``."""
+    """A parameter that an action takes."""
 
     name: str = ""
 
 
 class ResourceAction(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """Something that can be done with an object."""
 
     name: str = ""
     params: tuple[ResourceActionParam, ...] = ()
     disabled: bool = False
+    """Not possible in the object's present state."""
     icon_class: str = ""
+    """CSS classes of an icon."""
     display_name: str = ""
 
 
 class ResourceActionDefinition(ApiObject, frozen=True):
-    """Part of ``ResourceActions``."""
+    """An action in Lua."""
 
     name: str = always(str)
     action_lua: str = msgspec.field(default_factory=str, name="action.lua")
 
 
 class ResourceActions(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """The actions of a kind."""
 
     discovery_lua: str = msgspec.field(default="", name="discovery.lua")
     definitions: tuple[ResourceActionDefinition, ...] = ()
@@ -117,11 +123,14 @@ class ResourceActions(ApiObject, frozen=True):
 
 
 class ResourceOverride(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """Customisation of a kind."""
 
     health_lua: str = ""
+    """Health check in Lua."""
     ignore_differences: OverrideIgnoreDiff = always(OverrideIgnoreDiff)
     actions: str = ""
+    """Actions as YAML text."""
     known_type_fields: tuple[KnownTypeField, ...] = ()
     use_open_libs: bool = False
+    """The health check may use Lua's standard libraries."""
     ignore_resource_updates: OverrideIgnoreDiff = always(OverrideIgnoreDiff)

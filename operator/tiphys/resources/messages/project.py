@@ -1,4 +1,4 @@
-"""Messages of the API package ``project``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``project``."""
 
 from tiphys.resources.messages.clusters import Cluster
 from tiphys.resources.messages.stored_repositories import Repository
@@ -7,83 +7,89 @@ from tiphys.resources.shape import ApiObject
 
 
 class DetailedProjectsResponse(ApiObject, frozen=True):
-    """Answer of ``ProjectService.GetDetailedProject``."""
+    """A project with all that it permits."""
 
     global_projects: tuple[AppProject, ...] = ()
+    """Projects that it inherits from."""
     project: AppProject | None = None
     repositories: tuple[Repository, ...] = ()
+    """Its own repositories."""
     clusters: tuple[Cluster, ...] = ()
+    """Its own clusters."""
 
 
 class EmptyResponse(ApiObject, frozen=True):
-    """Answer of ``ProjectService.DeleteToken``, ``ProjectService.Delete``."""
+    """Nothing: it is done."""
 
 
 class GlobalProjectsResponse(ApiObject, frozen=True):
-    """Answer of ``ProjectService.GetGlobalProjects``."""
+    """The projects that a project inherits from."""
 
     items: tuple[AppProject, ...] = ()
 
 
 class ListProjectLinksRequest(ApiObject, frozen=True):
-    """Request of ``ProjectService.ListLinks``."""
+    """Asks for the links of a project."""
 
     name: str = ""
 
 
 class ProjectCreateRequest(ApiObject, frozen=True):
-    """Request of ``ProjectService.Create``."""
+    """A project to create."""
 
     project: AppProject | None = None
     upsert: bool = False
+    """Take the spec over if it exists already."""
 
 
 class ProjectQuery(ApiObject, frozen=True):
-    """Request of ``ProjectService.List``, ``ProjectService.GetDetailedProject``, ``ProjectService.Get``
-    and others.
-    """
+    """Names a project; all when empty."""
 
     name: str = ""
 
 
 class ProjectTokenCreateRequest(ApiObject, frozen=True):
-    """Request of ``ProjectService.CreateToken``."""
+    """Asks for a token of a project's role."""
 
     project: str = ""
     description: str = ""
     role: str = ""
     expires_in: int = 0
+    """Seconds; 0 means that it never expires."""
     id: str = ""
+    """Name of the token; a random one when empty."""
 
 
 class ProjectTokenDeleteRequest(ApiObject, frozen=True):
-    """Request of ``ProjectService.DeleteToken``."""
+    """Names a token to revoke, by ``id`` or ``iat``."""
 
     project: str = ""
     role: str = ""
     iat: int = 0
+    """When it was issued, in seconds since 1970."""
     id: str = ""
 
 
 class ProjectTokenResponse(ApiObject, frozen=True):
-    """Answer of ``ProjectService.CreateToken``."""
+    """The new token; it is shown only here."""
 
     token: str = ""
 
 
 class ProjectUpdateRequest(ApiObject, frozen=True):
-    """Request of ``ProjectService.Update``."""
+    """A project's new spec."""
 
     project: AppProject | None = None
 
 
 class SyncWindowsQuery(ApiObject, frozen=True):
-    """Request of ``ProjectService.GetSyncWindowsState``."""
+    """Asks for the open sync windows of a project."""
 
     name: str = ""
+    """The project."""
 
 
 class SyncWindowsResponse(ApiObject, frozen=True):
-    """Answer of ``ProjectService.GetSyncWindowsState``."""
+    """The sync windows that are open now."""
 
     windows: tuple[SyncWindow, ...] = ()

@@ -1,43 +1,36 @@
-"""Messages of the API package ``repocreds``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``repocreds``."""
 
 from tiphys.resources.messages.stored_repositories import RepoCreds
 from tiphys.resources.shape import ApiObject
 
 
 class RepoCredsCreateRequest(ApiObject, frozen=True):
-    """Request of ``RepoCredsService.CreateRepositoryCredentials``,
-    ``RepoCredsService.CreateWriteRepositoryCredentials``.
-    """
+    """Credentials of all repositories under a URL, to add."""
 
     creds: RepoCreds | None = None
     upsert: bool = False
+    """Replace what is there."""
 
 
 class RepoCredsDeleteRequest(ApiObject, frozen=True):
-    """Request of ``RepoCredsService.DeleteRepositoryCredentials``,
-    ``RepoCredsService.DeleteWriteRepositoryCredentials``.
-    """
+    """Names credentials to remove."""
 
     url: str = ""
+    """The beginning of the repositories' URLs."""
 
 
 class RepoCredsQuery(ApiObject, frozen=True):
-    """Request of ``RepoCredsService.ListRepositoryCredentials``,
-    ``RepoCredsService.ListWriteRepositoryCredentials``.
-    """
+    """Asks for credentials."""
 
     url: str = ""
+    """Not looked at."""
 
 
 class RepoCredsResponse(ApiObject, frozen=True):
-    """Answer of ``RepoCredsService.DeleteRepositoryCredentials``,
-    ``RepoCredsService.DeleteWriteRepositoryCredentials``.
-    """
+    """Nothing: it is done."""
 
 
 class RepoCredsUpdateRequest(ApiObject, frozen=True):
-    """Request of ``RepoCredsService.UpdateRepositoryCredentials``,
-    ``RepoCredsService.UpdateWriteRepositoryCredentials``.
-    """
+    """New content of credentials."""
 
     creds: RepoCreds | None = None

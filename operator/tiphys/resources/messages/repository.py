@@ -1,4 +1,4 @@
-"""Messages of the API package ``repository``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``repository``."""
 
 from collections.abc import Mapping
 
@@ -11,87 +11,100 @@ from tiphys.resources.source import ApplicationSource, HelmFileParameter, HelmPa
 
 
 class AppInfo(ApiObject, frozen=True):
-    """Part of ``RepoAppsResponse``."""
+    """A directory that can be an application."""
 
     type: str = ""
+    """``Helm``, ``Kustomize``, ``Directory`` or ``Plugin``."""
     path: str = ""
 
 
 class DirectoryAppSpec(ApiObject, frozen=True):
-    """Part of ``RepoAppDetailsResponse``."""
+    """What is told of a directory: nothing."""
 
 
 class HelmAppSpec(ApiObject, frozen=True):
-    """Part of ``RepoAppDetailsResponse``."""
+    """What is told of a chart."""
 
     name: str = ""
     value_files: tuple[str, ...] = ()
+    """Value files in the chart's directory."""
     parameters: tuple[HelmParameter, ...] = ()
+    """The values, flattened to parameters."""
     values: str = ""
+    """The values file as text."""
     file_parameters: tuple[HelmFileParameter, ...] = ()
 
 
 class HelmChart(ApiObject, frozen=True):
-    """Part of ``HelmChartsResponse``."""
+    """A chart of a Helm repository."""
 
     name: str = ""
     versions: tuple[str, ...] = ()
+    """The newest first."""
 
 
 class HelmChartsResponse(ApiObject, frozen=True):
-    """Answer of ``RepositoryService.GetHelmCharts``."""
+    """The charts of a Helm repository."""
 
     items: tuple[HelmChart, ...] = ()
 
 
 class KustomizeAppSpec(ApiObject, frozen=True):
-    """Part of ``RepoAppDetailsResponse``."""
+    """What is told of a Kustomize directory."""
 
     images: tuple[str, ...] = ()
+    """Images that can be set."""
 
 
 class ManifestResponse(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.GetManifests``, ``ApplicationService.GetManifestsWithFiles``."""
+    """What sources render to."""
 
     manifests: tuple[str, ...] = ()
+    """Objects as JSON texts; values of Secrets are masked."""
     namespace: str = ""
+    """Namespace of the destination."""
     server: str = ""
     revision: str = ""
+    """The commit, chart version or digest."""
     source_type: str = ""
     verify_result: str = ""
+    """What GnuPG said of the commit's signature."""
     commands: tuple[str, ...] = ()
+    """Command lines that were run."""
     source_integrity_result: SourceIntegrityCheckResult | None = None
 
 
 class ParameterAnnouncement(ApiObject, frozen=True):
-    """Part of ``PluginAppSpec``."""
+    """A parameter that a plugin says it takes."""
 
     name: str = ""
     title: str = ""
     tooltip: str = ""
     required: bool = False
     item_type: str = ""
+    """``string``, ``number`` or ``boolean``."""
     collection_type: str = ""
+    """``string``, ``array`` or ``map``: which of the defaults below counts."""
     string: str = ""
     array: tuple[str, ...] = ()
     map: Mapping[str, str] = {}
 
 
 class PluginAppSpec(ApiObject, frozen=True):
-    """Part of ``RepoAppDetailsResponse``."""
+    """What is told of a plugin's directory."""
 
     parameters_announcement: tuple[ParameterAnnouncement, ...] = ()
 
 
 class Refs(ApiObject, frozen=True):
-    """Answer of ``RepositoryService.ListRefs``, ``RepositoryService.ListOCITags``."""
+    """Branches and tags."""
 
     branches: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
 
 class RepoAccessQuery(ApiObject, frozen=True):
-    """Request of ``RepositoryService.ValidateAccess``, ``RepositoryService.ValidateWriteAccess``."""
+    """A repository and credentials to try."""
 
     repo: str = ""
     username: str = ""
@@ -121,19 +134,22 @@ class RepoAccessQuery(ApiObject, frozen=True):
 
 
 class RepoAppDetailsQuery(ApiObject, frozen=True):
-    """Request of ``RepositoryService.GetAppDetails``."""
+    """Asks what a source holds."""
 
     source: ApplicationSource | None = None
     app_name: str = ""
     app_project: str = ""
     source_index: int = 0
+    """Which of several sources, from 0."""
     version_id: int = msgspec.field(default=0, name="versionId")
+    """``status.history[].id``: the sources as they were then."""
 
 
 class RepoAppDetailsResponse(ApiObject, frozen=True):
-    """Answer of ``RepositoryService.GetAppDetails``."""
+    """What a source holds; the field of its type is set."""
 
     type: str = ""
+    """``Helm``, ``Kustomize``, ``Directory`` or ``Plugin``."""
     helm: HelmAppSpec | None = None
     kustomize: KustomizeAppSpec | None = None
     directory: DirectoryAppSpec | None = None
@@ -141,7 +157,7 @@ class RepoAppDetailsResponse(ApiObject, frozen=True):
 
 
 class RepoAppsQuery(ApiObject, frozen=True):
-    """Request of ``RepositoryService.ListApps``."""
+    """Asks which directories can be applications."""
 
     repo: str = ""
     revision: str = ""
@@ -150,40 +166,36 @@ class RepoAppsQuery(ApiObject, frozen=True):
 
 
 class RepoAppsResponse(ApiObject, frozen=True):
-    """Answer of ``RepositoryService.ListApps``."""
+    """Directories that can be applications."""
 
     items: tuple[AppInfo, ...] = ()
 
 
 class RepoCreateRequest(ApiObject, frozen=True):
-    """Request of ``RepositoryService.Create``, ``RepositoryService.CreateRepository``,
-    ``RepositoryService.CreateWriteRepository``.
-    """
+    """A repository to add."""
 
     repo: Repository | None = None
     upsert: bool = False
+    """Replace it if it is there."""
     creds_only: bool = False
+    """Not looked at."""
 
 
 class RepoQuery(ApiObject, frozen=True):
-    """Request of ``RepositoryService.List``, ``RepositoryService.Get``, ``RepositoryService.GetWrite`` and
-    others.
-    """
+    """Names a repository, or asks for all."""
 
     repo: str = ""
     force_refresh: bool = False
+    """Try the connection now instead of telling the last result."""
     app_project: str = ""
+    """The repository as this project has it."""
 
 
 class RepoResponse(ApiObject, frozen=True):
-    """Answer of ``RepositoryService.Delete``, ``RepositoryService.DeleteRepository``,
-    ``RepositoryService.DeleteWriteRepository`` and others.
-    """
+    """Nothing: it is done."""
 
 
 class RepoUpdateRequest(ApiObject, frozen=True):
-    """Request of ``RepositoryService.Update``, ``RepositoryService.UpdateRepository``,
-    ``RepositoryService.UpdateWriteRepository``.
-    """
+    """A repository's new content."""
 
     repo: Repository | None = None

@@ -8,18 +8,20 @@ from tiphys.resources.times import Timestamp
 
 
 class ChartDetails(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.RevisionChartDetails``."""
+    """What a chart says of itself."""
 
     description: str = ""
     home: str = ""
+    """URL of its home page."""
     maintainers: tuple[str, ...] = ()
 
 
 class CommitMetadata(ApiObject, frozen=True):
-    """Part of ``RevisionReference``."""
+    """A commit that another one refers to."""
 
     author: str = ""
     date: str = ""
+    """RFC 3339 text."""
     subject: str = ""
     body: str = ""
     sha: str = ""
@@ -27,7 +29,7 @@ class CommitMetadata(ApiObject, frozen=True):
 
 
 class OCIMetadata(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.GetOCIMetadata``."""
+    """Annotations of an OCI artifact."""
 
     created_at: str = ""
     authors: str = ""
@@ -39,31 +41,34 @@ class OCIMetadata(ApiObject, frozen=True):
 
 
 class RevisionReference(ApiObject, frozen=True):
-    """Part of ``RevisionMetadata``."""
+    """Where a commit came from (hydrated sources)."""
 
     commit: CommitMetadata | None = None
 
 
 class SourceIntegrityCheckResultItem(ApiObject, frozen=True):
-    """Part of ``SourceIntegrityCheckResult``."""
+    """The outcome of one check."""
 
     name: str = ""
     problems: tuple[str, ...] = ()
+    """None: it was passed."""
 
 
 class SourceIntegrityCheckResult(ApiObject, frozen=True):
-    """Part of ``RevisionMetadata``."""
+    """The outcome of checking a source's integrity."""
 
     checks: tuple[SourceIntegrityCheckResultItem, ...] = ()
 
 
 class RevisionMetadata(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.RevisionMetadata``."""
+    """What is known of a commit."""
 
     author: str = ""
     date: Timestamp = always(no_time)
     tags: tuple[str, ...] = ()
+    """Tags that point at it."""
     message: str = ""
     signature_info: str = ""
+    """What GnuPG said of its signature."""
     references: tuple[RevisionReference, ...] = ()
     source_integrity_result: SourceIntegrityCheckResult | None = None

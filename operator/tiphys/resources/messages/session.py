@@ -1,34 +1,36 @@
-"""Messages of the API package ``session``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``session``."""
 
 from tiphys.resources.shape import ApiObject
 
 
 class GetUserInfoRequest(ApiObject, frozen=True):
-    """Request of ``SessionService.GetUserInfo``."""
+    """Asks who the caller is."""
 
 
 class GetUserInfoResponse(ApiObject, frozen=True):
-    """Answer of ``SessionService.GetUserInfo``."""
+    """Who the caller is."""
 
     logged_in: bool = False
     username: str = ""
     iss: str = ""
+    """Who issued the token: ``argocd`` for local accounts, else the provider's URL."""
     groups: tuple[str, ...] = ()
 
 
 class SessionCreateRequest(ApiObject, frozen=True):
-    """Request of ``SessionService.Create``."""
+    """A login by password."""
 
     username: str = ""
     password: str = ""
     token: str = ""
+    """Refused."""
 
 
 class SessionDeleteRequest(ApiObject, frozen=True):
-    """Request of ``SessionService.Delete``."""
+    """Asks to log out."""
 
 
 class SessionResponse(ApiObject, frozen=True):
-    """Answer of ``SessionService.Create``, ``SessionService.Delete``."""
+    """The session's token; empty after a logout."""
 
     token: str = ""

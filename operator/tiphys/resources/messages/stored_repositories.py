@@ -8,30 +8,31 @@ from tiphys.resources.shape import ApiObject, always, no_items
 
 
 class GnuPGPublicKey(ApiObject, frozen=True):
-    """Answer of ``GPGKeyService.Get``."""
+    """A key that commits may be signed with."""
 
     key_id: str = always(str)
+    """The last 16 digits of the fingerprint."""
     fingerprint: str = ""
     owner: str = ""
     trust: str = ""
     sub_type: str = ""
+    """Algorithm such as ``rsa4096``."""
     key_data: str = ""
+    """The armoured key."""
 
 
 class GnuPGPublicKeyList(ApiObject, frozen=True):
-    """Answer of ``GPGKeyService.List``."""
+    """The keys in the keyring."""
 
     metadata: ListMeta = always(ListMeta)
     items: tuple[GnuPGPublicKey, ...] = always(no_items)
 
 
 class RepoCreds(ApiObject, frozen=True):
-    """Answer of ``RepoCredsService.CreateRepositoryCredentials``,
-    ``RepoCredsService.CreateWriteRepositoryCredentials``,
-    ``RepoCredsService.UpdateRepositoryCredentials`` and others.
-    """
+    """Credentials of all repositories under a URL; secrets are only written, never shown."""
 
     url: str = always(str)
+    """The beginning of the repositories' URLs."""
     username: str = ""
     password: str = ""
     ssh_private_key: str = ""
@@ -57,32 +58,35 @@ class RepoCreds(ApiObject, frozen=True):
 
 
 class RepoCredsList(ApiObject, frozen=True):
-    """Answer of ``RepoCredsService.ListRepositoryCredentials``,
-    ``RepoCredsService.ListWriteRepositoryCredentials``.
-    """
+    """Credentials that the caller may see."""
 
     metadata: ListMeta = always(ListMeta)
     items: tuple[RepoCreds, ...] = always(no_items)
 
 
 class Repository(ApiObject, frozen=True):
-    """Answer of ``RepositoryService.Get``, ``RepositoryService.GetWrite``, ``RepositoryService.Create``
-    and others.
-    """
+    """A repository; secrets are only written, never shown."""
 
     repo: str = always(str)
+    """Its URL."""
     username: str = ""
     password: str = ""
     ssh_private_key: str = ""
     connection_state: ConnectionState = always(ConnectionState)
     insecure_ignore_host_key: bool = False
+    """An old name of ``insecure``."""
     insecure: bool = False
+    """Do not check host keys and certificates."""
     enable_lfs: bool = False
+    """Fetch large files, too."""
     tls_client_cert_data: str = ""
     tls_client_cert_key: str = ""
     type: str = ""
+    """``git`` (when empty), ``helm`` or ``oci``."""
     name: str = ""
+    """Name for people; of a Helm repository the name that dependencies use."""
     inherited_creds: bool = False
+    """The credentials are those of a repository template."""
     enable_oci: bool = msgspec.field(default=False, name="enableOCI")
     github_app_private_key: str = ""
     github_app_id: int = 0
@@ -90,6 +94,7 @@ class Repository(ApiObject, frozen=True):
     github_app_enterprise_base_url: str = msgspec.field(default="", name="githubAppEnterpriseBaseUrl")
     proxy: str = ""
     project: str = ""
+    """Only applications of this project may use it."""
     gcp_service_account_key: str = ""
     force_http_basic_auth: bool = False
     no_proxy: str = ""
@@ -97,6 +102,7 @@ class Repository(ApiObject, frozen=True):
     bearer_token: str = ""
     insecure_oci_force_http: bool = msgspec.field(default=False, name="insecureOCIForceHttp")
     depth: int = 0
+    """Commits to fetch; all when 0."""
     webhook_manifest_cache_warm_disabled: bool = False
     azure_service_principal_client_id: str = msgspec.field(default="", name="azureServicePrincipalClientId")
     azure_service_principal_client_secret: str = ""
@@ -105,28 +111,29 @@ class Repository(ApiObject, frozen=True):
 
 
 class RepositoryCertificate(ApiObject, frozen=True):
-    """Part of ``RepositoryCertificateList``."""
+    """A certificate or SSH host key of a server."""
 
     server_name: str = always(str)
+    """The server, as in known hosts."""
     cert_type: str = always(str)
+    """``ssh`` or ``https``."""
     cert_sub_type: str = always(str)
+    """Kind of the key, such as ``ssh-ed25519``."""
     cert_data: bytes = always(bytes)
+    """The host key's line content, or certificates as PEM."""
     cert_info: str = always(str)
+    """Fingerprint, or the certificate's subject."""
 
 
 class RepositoryCertificateList(ApiObject, frozen=True):
-    """Answer of ``CertificateService.ListCertificates``, ``CertificateService.CreateCertificate``,
-    ``CertificateService.DeleteCertificate``.
-    """
+    """Certificates and host keys."""
 
     metadata: ListMeta = always(ListMeta)
     items: tuple[RepositoryCertificate, ...] = always(no_items)
 
 
 class RepositoryList(ApiObject, frozen=True):
-    """Answer of ``RepositoryService.List``, ``RepositoryService.ListRepositories``,
-    ``RepositoryService.ListWriteRepositories``.
-    """
+    """Repositories that the caller may see."""
 
     metadata: ListMeta = always(ListMeta)
     items: tuple[Repository, ...] = always(no_items)

@@ -13,7 +13,7 @@ from tiphys.resources.times import Timestamp
 
 
 class ResourceRef(ApiObject, frozen=True):
-    """Part of ``ResourceNetworkingInfo``, ``ResourceNode``."""
+    """Names an object of a cluster."""
 
     group: str = ""
     version: str = ""
@@ -24,14 +24,14 @@ class ResourceRef(ApiObject, frozen=True):
 
 
 class InfoItem(ApiObject, frozen=True):
-    """Part of ``ResourceNode``."""
+    """A line about an object, such as the restarts of a pod."""
 
     name: str = ""
     value: str = ""
 
 
 class PortStatus(ApiObject, frozen=True):
-    """Part of ``LoadBalancerIngress``."""
+    """A port of a load balancer."""
 
     port: int = always(int)
     protocol: str = always(str)
@@ -39,7 +39,7 @@ class PortStatus(ApiObject, frozen=True):
 
 
 class LoadBalancerIngress(ApiObject, frozen=True):
-    """Part of ``ResourceNetworkingInfo``."""
+    """An address of a load balancer."""
 
     ip: str = ""
     hostname: str = ""
@@ -48,19 +48,23 @@ class LoadBalancerIngress(ApiObject, frozen=True):
 
 
 class ResourceNetworkingInfo(ApiObject, frozen=True):
-    """Part of ``ResourceNode``."""
+    """How traffic reaches or leaves an object."""
 
     target_labels: Mapping[str, str] = {}
+    """Labels of the pods that it sends traffic to."""
     target_refs: tuple[ResourceRef, ...] = ()
+    """Objects that it sends traffic to."""
     labels: Mapping[str, str] = {}
+    """Labels of a pod."""
     ingress: tuple[LoadBalancerIngress, ...] = ()
     external_urls: tuple[str, ...] = ()
 
 
 class ResourceNode(ResourceRef, frozen=True):
-    """Part of ``ApplicationSetTree``, ``ApplicationTree``."""
+    """An object in the tree."""
 
     parent_refs: tuple[ResourceRef, ...] = ()
+    """The objects that own it."""
     info: tuple[InfoItem, ...] = ()
     networking_info: ResourceNetworkingInfo | None = None
     resource_version: str = ""
@@ -70,35 +74,39 @@ class ResourceNode(ResourceRef, frozen=True):
 
 
 class ApplicationSetTree(ApiObject, frozen=True):
-    """Answer of ``ApplicationSetService.ResourceTree``."""
+    """The applications of a set."""
 
     nodes: tuple[ResourceNode, ...] = ()
 
 
 class ApplicationSetWatchEvent(ApiObject, frozen=True):
-    """Answer of ``ApplicationSetService.Watch``."""
+    """A change of an ApplicationSet."""
 
     type: str = always(str)
+    """``ADDED``, ``MODIFIED`` or ``DELETED``."""
     application_set: ApplicationSet = always(ApplicationSet)
 
 
 class HostResourceInfo(ApiObject, frozen=True):
-    """Part of ``HostInfo``."""
+    """Use of a resource of a node, in milli-units."""
 
     resource_name: str = ""
     requested_by_app: int = 0
+    """By pods of the application."""
     requested_by_neighbors: int = 0
+    """By all other pods."""
     capacity: int = 0
 
 
 class NodeSwapStatus(ApiObject, frozen=True):
-    """Part of ``NodeSystemInfo``."""
+    """Swap of a node."""
 
     capacity: int | None = None
+    """Bytes."""
 
 
 class NodeSystemInfo(ApiObject, frozen=True):
-    """Part of ``HostInfo``."""
+    """System of a node."""
 
     machine_id: str = always(str)
     system_uuid: str = msgspec.field(default_factory=str, name="systemUUID")
@@ -114,7 +122,7 @@ class NodeSystemInfo(ApiObject, frozen=True):
 
 
 class HostInfo(ApiObject, frozen=True):
-    """Part of ``ApplicationTree``."""
+    """A node that pods of the application run on."""
 
     name: str = ""
     resources_info: tuple[HostResourceInfo, ...] = ()
@@ -123,33 +131,43 @@ class HostInfo(ApiObject, frozen=True):
 
 
 class ApplicationTree(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.ResourceTree``, ``ApplicationService.WatchResourceTree``."""
+    """The live objects of an application and all that they own."""
 
     nodes: tuple[ResourceNode, ...] = ()
     orphaned_nodes: tuple[ResourceNode, ...] = ()
+    """Objects in its namespace that no application manages."""
     hosts: tuple[HostInfo, ...] = ()
     shards_count: int = 0
+    """Parts that the tree is stored in; always 0."""
 
 
 class ApplicationWatchEvent(ApiObject, frozen=True):
-    """Answer of ``ApplicationService.Watch``."""
+    """A change of an application."""
 
     type: str = always(str)
+    """``ADDED``, ``MODIFIED`` or ``DELETED``."""
     application: Application = always(Application)
 
 
 class ResourceDiff(ApiObject, frozen=True):
-    """See the fact sheet of its service."""
+    """Target and live state of an object, as JSON texts."""
 
     group: str = ""
     kind: str = ""
     namespace: str = ""
     name: str = ""
     target_state: str = ""
+    """What shall be; ``null`` for what is to be pruned."""
     live_state: str = ""
+    """What is; ``null`` for what is missing."""
     diff: str = ""
+    """Unused."""
     hook: bool = False
+    """It is a hook."""
     normalized_live_state: str = ""
+    """What is, without ignored and defaulted fields."""
     predicted_live_state: str = ""
+    """What will be after a sync."""
     resource_version: str = ""
     modified: bool = False
+    """A sync would change it."""

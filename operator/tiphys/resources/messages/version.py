@@ -1,4 +1,4 @@
-"""Messages of the API package ``version``; each message defined once (``wire/`` has the numbers)."""
+"""Messages of the API package ``version``."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from tiphys.resources.shape import ApiObject
 
 
 class VersionMessage(ApiObject, frozen=True):
-    """Answer of ``VersionService.Version``."""
+    """Versions of the product and its tools; strangers see the first only."""
 
     version: str = msgspec.field(default="", name="Version")
     build_date: str = msgspec.field(default="", name="BuildDate")
