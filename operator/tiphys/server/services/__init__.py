@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import msgspec
 
@@ -12,6 +13,7 @@ from tiphys.server.guard import Guard
 from tiphys.server.services.accounts import AccountService
 from tiphys.server.services.applications.service import application_services
 from tiphys.server.services.events import AuditLog
+from tiphys.server.services.projects.service import ProjectService
 from tiphys.server.services.repocreds import RepoCredsService
 from tiphys.server.services.repositories import RepositoryService
 from tiphys.server.services.sessions import SessionService
@@ -47,6 +49,7 @@ def all_services(parts: Parts) -> tuple[object, ...]:
         ),
         SettingsService(lambda: parts.state.settings, parts.access.accounts),
         VersionService(),
+        ProjectService(parts.state, parts.guard, parts.audit, parts.access.sessions, lambda: str(uuid4())),
         RepositoryService(parts.state, parts.guard),
         RepoCredsService(parts.state, parts.guard),
         *application_services(parts.state, parts.guard, parts.audit),
