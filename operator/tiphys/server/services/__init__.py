@@ -12,7 +12,9 @@ from tiphys.access.access import Access
 from tiphys.server.guard import Guard
 from tiphys.server.services.accounts import AccountService
 from tiphys.server.services.applications.service import application_services
+from tiphys.server.services.certificates import CertificateService
 from tiphys.server.services.events import AuditLog
+from tiphys.server.services.gpgkeys import GPGKeyService
 from tiphys.server.services.projects.service import ProjectService
 from tiphys.server.services.repocreds import RepoCredsService
 from tiphys.server.services.repositories import RepositoryService
@@ -52,5 +54,7 @@ def all_services(parts: Parts) -> tuple[object, ...]:
         ProjectService(parts.state, parts.guard, parts.audit, parts.access.sessions, lambda: str(uuid4())),
         RepositoryService(parts.state, parts.guard),
         RepoCredsService(parts.state, parts.guard),
+        CertificateService(parts.state, parts.guard),
+        GPGKeyService(parts.state, parts.guard),
         *application_services(parts.state, parts.guard, parts.audit),
     )
