@@ -232,6 +232,7 @@ class DesiredStates:
     async def render_all(
         self, request: DesiredRequest, repositories: Sequence[Repository], commits: Sequence[str]
     ) -> list[Rendered]:
+        """Each source at its commit. Raises DesiredStateError."""
         sources = request.sources
         refs = _references(sources, repositories, commits)
         rendered: list[Rendered] = []
@@ -267,6 +268,7 @@ class DesiredStates:
     async def resolve(
         self, repository: Repository, source: ApplicationSource, wanted: str, request: DesiredRequest
     ) -> str:
+        """The commit or version that ``wanted`` (or the source's revision) means. Raises SourceError."""
         if source.chart:
             return await self._renderer.charts.resolve(
                 repository, source.chart, wanted or source.target_revision, fresh=request.fresh
@@ -300,6 +302,7 @@ class DesiredStates:
         commit: str,
         refs: dict[str, RefSource],
     ) -> RenderRequest:
+        """What the renderer is asked for one source."""
         app = request.app
         access = self._chart_access(request)
         return RenderRequest(

@@ -19,6 +19,40 @@ from tiphys.reconcile.syncing import client_for
 from tiphys.resources.application import ApplicationSource
 
 
+async def desired_request(
+    situation: Situation,
+    handle: ClusterHandle,
+    *,
+    sources: tuple[ApplicationSource, ...],
+    revisions: tuple[str, ...],
+    max_age: float | None,
+    no_cache: bool,
+) -> DesiredRequest:
+    """What a desired state of a situation is made of."""
+    return DesiredRequest(
+        app=situation.app,
+        instance=situation.instance,
+        sources=sources,
+        revisions=revisions,
+        settings=situation.settings,
+        tracking=situation.tracking,
+        server=situation.cluster.server,
+        discovery=await handle.client.discovery(),
+        max_age=max_age,
+        project=situation.project,
+        no_cache=no_cache,
+    )
+
+
+async def desired_of(services: Services, request: DesiredRequest, manifests: tuple[str, ...]) -> Desired:
+    """The desired state of the sources, or of the manifests of a local sync.
+
+    Raises:
+        LocalManifestError, DesiredStateError, TargetError.
+    """
+    return local_desired(request, manifests) if manifests else await services.desired.load(request)
+
+
 async def load_desired(
     services: Services,
     situation: Situation,
@@ -35,21 +69,11 @@ async def load_desired(
     ``manifests`` are those of a local sync: they stand for what the sources would render.
     ``max_age``: seconds that the repository's last answer may be old; None: as long as its cycle.
     """
-    request = DesiredRequest(
-        app=situation.app,
-        instance=situation.instance,
-        sources=sources,
-        revisions=revisions,
-        settings=situation.settings,
-        tracking=situation.tracking,
-        server=situation.cluster.server,
-        discovery=await handle.client.discovery(),
-        max_age=max_age,
-        project=situation.project,
-        no_cache=no_cache,
+    request = await desired_request(
+        situation, handle, sources=sources, revisions=revisions, max_age=max_age, no_cache=no_cache
     )
     try:
-        desired = local_desired(request, manifests) if manifests else await services.desired.load(request)
+        desired = await desired_of(services, request, manifests)
     except LocalManifestError as error:
         return None, [(kinds.COMPARISON_ERROR, f"Failed to load local manifests: {error}")]
     except DesiredStateError as error:

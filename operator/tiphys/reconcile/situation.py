@@ -4,6 +4,8 @@ A problem of the spec, of permission or of the project ends the look here, as co
 reference's texts (applications.md 3.1, 5).
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tiphys.compare.rules import IgnoreRuleError, Rules, build_rules
@@ -17,8 +19,9 @@ from tiphys.reconcile.services import Services
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
 from tiphys.resources.project import AppProject
+from tiphys.resources.spec import ResourceIgnoreDifferences
 from tiphys.settings.clusters import Cluster, DestinationError
-from tiphys.settings.model import Settings
+from tiphys.settings.model import CompareOptions, ResourceOverride, Settings
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -91,6 +94,55 @@ def situate(services: Services, app: Application) -> Situation | SpecProblems:
     )
 
 
+class RuleInputs(msgspec.Struct, frozen=True):
+    """What comparison rules are compiled from."""
+
+    ignore_differences: tuple[ResourceIgnoreDifferences, ...]
+    overrides: Mapping[str, ResourceOverride]
+    compare_options: CompareOptions
+    server_side_diff: bool
+    server_side_apply: bool
+    include_mutation_webhook: bool
+    tracking: Tracking
+    jq_timeout: float
+
+    @classmethod
+    def of(
+        cls, app: Application, settings: Settings, tracking: Tracking, *, server_side_diff: bool
+    ) -> "RuleInputs":
+        """Those of an application; its annotation beats ``server_side_diff``."""
+        annotation = (app.metadata.annotations or {}).get(COMPARE_OPTIONS_ANNOTATION, "")
+        options = {part.strip() for part in annotation.split(",")}
+        if "ServerSideDiff=false" in options:
+            server_side_diff = False
+        elif "ServerSideDiff=true" in options:
+            server_side_diff = True
+        policy = app.spec.sync_policy
+        return cls(
+            ignore_differences=app.spec.ignore_differences,
+            overrides=settings.overrides,
+            compare_options=settings.compare_options,
+            server_side_diff=server_side_diff,
+            server_side_apply="ServerSideApply=true" in (policy.sync_options if policy else ()),
+            include_mutation_webhook="IncludeMutationWebhook=true" in options,
+            tracking=tracking,
+            jq_timeout=settings.params.jq_timeout,
+        )
+
+    def compiled(self) -> Rules:
+        """Raises IgnoreRuleError: an ignore rule cannot be compiled; the message names it."""
+        return build_rules(
+            self.ignore_differences,
+            self.overrides,
+            self.compare_options,
+            server_side_diff=self.server_side_diff,
+            server_side_apply=self.server_side_apply,
+            include_mutation_webhook=self.include_mutation_webhook,
+            tracking=self.tracking,
+            jq_timeout=self.jq_timeout,
+        )
+
+
 def rules_of(services: Services, situation: Situation, *, server_side_diff: bool) -> Rules:
     """Compiled comparison rules of the application; compiled again only when an input changed.
 
@@ -98,51 +150,21 @@ def rules_of(services: Services, situation: Situation, *, server_side_diff: bool
         IgnoreRuleError: an ignore rule cannot be compiled; the message names it.
     """
     app = situation.app
-    options = {
-        part.strip()
-        for part in (app.metadata.annotations or {}).get(COMPARE_OPTIONS_ANNOTATION, "").split(",")
-    }
-    if "ServerSideDiff=false" in options:
-        server_side_diff = False
-    elif "ServerSideDiff=true" in options:
-        server_side_diff = True
-    policy = app.spec.sync_policy
-    settings = situation.settings
-    inputs = (
-        app.spec.ignore_differences,
-        settings.overrides,
-        settings.compare_options,
-        server_side_diff,
-        "ServerSideApply=true" in (policy.sync_options if policy else ()),
-        "IncludeMutationWebhook=true" in options,
-        situation.tracking,
-        settings.params.jq_timeout,
-    )
+    inputs = RuleInputs.of(app, situation.settings, situation.tracking, server_side_diff=server_side_diff)
     known = services.memory.rules.get(app.key)
     if known is not None and known[0] == inputs:
         return known[1]
-    (
-        ignore_differences,
-        overrides,
-        compare_options,
-        server_side_diff,
-        server_side_apply,
-        webhooks,
-        tracking,
-        jq_timeout,
-    ) = inputs
-    rules = build_rules(
-        ignore_differences,
-        overrides,
-        compare_options,
-        server_side_diff=server_side_diff,
-        server_side_apply=server_side_apply,
-        include_mutation_webhook=webhooks,
-        tracking=tracking,
-        jq_timeout=jq_timeout,
-    )
+    rules = inputs.compiled()
     services.memory.rules[app.key] = (inputs, rules)
     return rules
 
 
-__all__ = ["IgnoreRuleError", "Situation", "SpecProblems", "find_project", "rules_of", "situate"]
+__all__ = [
+    "IgnoreRuleError",
+    "RuleInputs",
+    "Situation",
+    "SpecProblems",
+    "find_project",
+    "rules_of",
+    "situate",
+]

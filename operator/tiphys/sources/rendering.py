@@ -39,7 +39,7 @@ from tiphys.sources.render.charts import ChartOptions, ChartStore
 from tiphys.sources.render.detection import app_directory, source_type, with_overrides
 from tiphys.sources.render.directory import plan_directory
 from tiphys.sources.render.environment import build_environment
-from tiphys.sources.render.files import Child, CommitFiles, Entry, Files, WorktreeFiles
+from tiphys.sources.render.files import Child, CommitFiles, Entry, Files, FolderFiles, WorktreeFiles
 from tiphys.sources.render.helm import plan_helm
 from tiphys.sources.render.kustomize import plan_kustomize
 from tiphys.sources.render.request import Plan, RefSource, Rendered, RenderRequest, SourceType
@@ -156,6 +156,13 @@ class Renderer:
                 if found is not None:
                     return found
             return await self._render(request, roots, identity, revisions)
+
+    async def render_folder(self, request: RenderRequest, folder: Path, whole: str) -> Rendered:
+        """The objects of a source whose repository is ``folder``, which nobody changes meanwhile;
+        ``whole`` names its content. Raises SourceError."""
+        _refuse_oci(request.source)
+        plan, _ = await self._plan(request, {"": FolderFiles(folder, whole)})
+        return await self._execute(plan, plan.key(), request.revision)
 
     async def content_key(self, request: RenderRequest) -> str:
         """The content key of a request; nothing is rendered. Raises SourceError."""

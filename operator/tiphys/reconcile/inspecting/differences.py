@@ -9,6 +9,7 @@ knowledge sees no difference though a dry run did. Secrets are masked, all state
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 
 import msgspec
 import orjson
@@ -16,14 +17,15 @@ import orjson
 from tiphys.compare.masking import mask_states
 from tiphys.compare.merging import shown
 from tiphys.compare.rules import IgnoreRuleError, Rules
+from tiphys.compare.targets import TargetError
 from tiphys.compare.verdicts import Prediction, decide, dry_run_request, predict
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import KubeError
 from tiphys.projects.impersonation import ImpersonationError
 from tiphys.reconcile.clusters import ClusterHandle
-from tiphys.reconcile.desired import stored_revisions
-from tiphys.reconcile.loading import compare_now, load_desired
-from tiphys.reconcile.local import local_manifests
+from tiphys.reconcile.desired import Desired, DesiredStateError, stored_revisions
+from tiphys.reconcile.loading import compare_now, desired_of, desired_request
+from tiphys.reconcile.local import LocalManifestError, local_manifests
 from tiphys.reconcile.pairs import Pair
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, rules_of
@@ -59,17 +61,19 @@ async def differences(
 ) -> tuple[ResourceDiff, ...]:
     """The differences of an application's pairs, of all or of ``keys``, hooks included, sorted."""
     app = situation.app
-    desired, found = await load_desired(
-        services,
+    # Not load_desired: what fails here says nothing to the controller, which tries for itself.
+    request = await desired_request(
         situation,
         handle,
         sources=app.spec.effective_sources(),
         revisions=stored_revisions(app),
         max_age=None,
         no_cache=False,
-        manifests=local_manifests(app),
     )
-    comparison = await compare_now(services, situation, handle, desired, found)
+    desired: Desired | None = None
+    with suppress(DesiredStateError, TargetError, LocalManifestError):
+        desired = await desired_of(services, request, local_manifests(app))
+    comparison = await compare_now(services, situation, handle, desired, [])
     maker = _Maker(services, situation, handle)
     wanted = [pair for pair in comparison.pairs if keys is None or pair.key in keys]
     wanted.sort(key=lambda pair: str(pair.key))
