@@ -11,6 +11,7 @@ import msgspec
 from tiphys.access.access import Access
 from tiphys.server.guard import Guard
 from tiphys.server.services.accounts import AccountService
+from tiphys.server.services.applications.resources.service import resource_services
 from tiphys.server.services.applications.service import application_services
 from tiphys.server.services.certificates import CertificateService
 from tiphys.server.services.events import AuditLog
@@ -57,4 +58,5 @@ def all_services(parts: Parts) -> tuple[object, ...]:
         CertificateService(parts.state, parts.guard),
         GPGKeyService(parts.state, parts.guard),
         *application_services(parts.state, parts.guard, parts.audit),
+        *resource_services(parts.state, parts.guard, parts.audit),
     )
