@@ -24,6 +24,7 @@ from tiphys.server.services.overlaying import overlaid
 from tiphys.server.state import State
 
 TRIES = 10
+EXHAUSTED = "Failed to update application. Too many conflicts"
 
 Patch = dict[str, Any]
 
@@ -48,7 +49,7 @@ class AppWriter:
         app: Application,
         decide: Decide,
         *,
-        exhausted: str = "Failed to update application. Too many conflicts",
+        exhausted: str = EXHAUSTED,
     ) -> Application:
         """Write what ``decide`` says and give back the Application as it is then.
 
@@ -62,17 +63,29 @@ class AppWriter:
             if not body:
                 return app
             try:
-                return await self._patch(app, body)
+                return await self.once(app, body)
             except Conflict:
                 found = await self._access.reread(app)
                 if found is None:
                     raise no_such(app.metadata.name) from None
                 app = found
-            except NotFound:
-                raise no_such(app.metadata.name) from None
         raise ApiFailure(Code.INTERNAL, exhausted)
 
-    async def _patch(self, app: Application, body: Patch) -> Application:
+    async def once(self, app: Application, body: Patch) -> Application:
+        """Merge ``body`` into exactly this version of an Application.
+
+        Raises:
+            Conflict: there is another version by now.
+            ApiFailure: NotFound, it is gone.
+        """
+        if not body:
+            return app
+        try:
+            return await self._send(app, body)
+        except NotFound:
+            raise no_such(app.metadata.name) from None
+
+    async def _send(self, app: Application, body: Patch) -> Application:
         state, key = self._state, app.key
         guarded = {
             **body,
