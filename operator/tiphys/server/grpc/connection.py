@@ -15,8 +15,6 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.events import (
     DataReceived,
     PingAckReceived,
@@ -43,6 +41,7 @@ from tiphys.server.grpc.frames import (
     Abuse,
     FrameGate,
 )
+from tiphys.server.grpc.http2 import Http2
 from tiphys.server.grpc.messages import no_decompressor
 from tiphys.server.grpc.metadata import CONTENT_TYPE, Headers, Opening, binary_safe, opening, seconds, status
 from tiphys.server.grpc.pings import PingRule
@@ -60,33 +59,8 @@ _EVERY_STREAM = 2**31 - 1
 _LAST_PING = b"tiphys-0"
 _CHUNK = 65536
 """What is written in one go; others of the loop get their turn in between."""
-_TABLE = 4096
-"""Header table of our encoder, however large a table the client offers."""
 
 _RESPONSE = [(b":status", b"200"), (b"content-type", b"application/grpc")]
-_CONFIGURATION = H2Configuration(
-    client_side=False,
-    header_encoding=None,
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-)
-
-
-class _Http2(H2Connection):
-    """The library's connection, with two of its rules changed.
-
-    It remembers every stream that ever was; late frames only need the last ones. And a stream too many
-    ends the connection at once, although refusing the stream is enough and lets clients retry: only
-    twice as many end it.
-    """
-
-    MAX_CLOSED_STREAMS = 256
-    hard_limit = 0
-
-    @property
-    def open_inbound_streams(self) -> int:
-        count = super().open_inbound_streams
-        return count if count >= self.hard_limit else 0
 
 
 class Connection(asyncio.Protocol):
@@ -99,8 +73,7 @@ class Connection(asyncio.Protocol):
         self.ledger = server.ledger
         self.unfinished = 0
         self._loop = asyncio.get_running_loop()
-        self._http2 = _Http2(_CONFIGURATION)
-        self._http2.hard_limit = 2 * self.limits.max_streams
+        self._http2 = Http2(self.limits)
         self._gate = FrameGate(self.limits, self.now())
         self._pings = PingRule(self.limits)
         self._streams: dict[int, Stream] = {}
@@ -131,14 +104,6 @@ class Connection(asyncio.Protocol):
         self._server.arrived(self)
         transport.set_write_buffer_limits(high=_CHUNK)
         http2 = self._http2
-        http2.local_settings = type(http2.local_settings)(
-            client=False,
-            initial_values={
-                SettingCodes.MAX_CONCURRENT_STREAMS: self._max_streams,
-                SettingCodes.MAX_HEADER_LIST_SIZE: self.limits.header_list,
-            },
-        )
-        http2.decoder.max_header_list_size = self.limits.header_list
         http2.initiate_connection()
         http2.increment_flow_control_window(self.limits.window)
         self._flush()
@@ -229,8 +194,7 @@ class Connection(asyncio.Protocol):
                 elif (stream := self._streams.get(event.stream_id)) is not None:
                     stream.window_grew()
             case RemoteSettingsChanged():
-                if self._http2.encoder.header_table_size > _TABLE:
-                    self._http2.encoder.header_table_size = _TABLE
+                self._http2.limit_table()
                 self._room_grew()
             case PingReceived():
                 if not self._pings.allows(self.now(), bool(self._streams)):

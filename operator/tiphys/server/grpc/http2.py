@@ -1,0 +1,68 @@
+"""The HTTP/2 library's connection (``h2``), with what a public server needs changed; no socket here.
+
+- It answers a stream too many with the end of the connection. Refusing the stream is enough, and lets
+  clients try again (RFC 9113 5.1.2): ``connection`` does; only twice as many are still an error.
+- It remembers every stream that ever was (65,536 of them); late frames need the last ones only.
+- Each value of a setting lives in a deque of 760 bytes, 10 of the 16 KB that a connection takes.
+- The client decides how large the table of our encoder may grow.
+"""
+
+from typing import Any
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
+
+from tiphys.server.grpc.limits import Limits
+
+TABLE = 4096
+"""Header table of our encoder, however large a table the client offers."""
+
+_CONFIGURATION = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+)
+
+
+class Http2(H2Connection):
+    """See the module."""
+
+    MAX_CLOSED_STREAMS = 256
+
+    def __init__(self, limits: Limits):
+        super().__init__(_CONFIGURATION)
+        self._hard_limit = 2 * limits.max_streams
+        self.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: limits.strangers_streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: limits.header_list,
+            },
+        )
+        self.decoder.max_header_list_size = limits.header_list
+        for settings in (self.local_settings, self.remote_settings):
+            values: dict[Any, Any] = settings._settings
+            settings._settings = {code: _Few(few) for code, few in values.items()}  # type: ignore[misc]
+
+    @property
+    def open_inbound_streams(self) -> int:
+        """What the library compares with its limit."""
+        count = super().open_inbound_streams
+        return count if count >= self._hard_limit else 0
+
+    def limit_table(self) -> None:
+        """The client has changed its settings."""
+        if self.encoder.header_table_size > TABLE:
+            self.encoder.header_table_size = TABLE
+
+
+class _Few(list[Any]):
+    """The values of a setting: the one in force, and the next until it is acknowledged."""
+
+    __slots__ = ()
+
+    def popleft(self) -> Any:
+        """As a deque has it."""
+        return self.pop(0)
