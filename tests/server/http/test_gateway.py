@@ -1,13 +1,22 @@
 """Requests become messages, outcomes become answers (api.md 1, 3, 4)."""
 
+import asyncio
+import gzip
+import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.server.http.sample import Site, site
+from tiphys.resources.application import Application, ApplicationList
+from tiphys.resources.messages.session import SessionResponse
+from tiphys.resources.meta import ObjectMeta
 from tiphys.server.api.failures import ApiFailure, Code
+from tiphys.server.api.rpc import Encoded
 from tiphys.server.http.answers import HTTP_STATUS
+from tiphys.server.http.options import HttpOptions
 
 
 @pytest_asyncio.fixture
@@ -16,12 +25,17 @@ async def api() -> AsyncIterator[Site]:
         yield running
 
 
+def app(name: str = "guestbook") -> Application:
+    return Application(metadata=ObjectMeta(name=name, namespace="argocd"))
+
+
 async def test_a_message_comes_back_as_json(api: Site) -> None:
     answer = await api.get("/api/version")
     assert (answer.status, answer.json) == (200, {"Version": "v3.6.0"})
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Grpc-Metadata-Content-Type"] == "application/grpc"  # api.md 3
     assert "X-Frame-Options" not in answer.headers  # api.md 1: API responses carry none of these
+    assert "Server" not in answer.headers
 
 
 @pytest.mark.parametrize("code", [code for code in Code if code is not Code.OK], ids=lambda code: code.title)
@@ -35,3 +49,388 @@ async def test_failures_have_the_status_of_their_code(api: Site, code: Code) -> 
     assert answer.json == {"error": text, "code": int(code), "message": text}
     assert list(answer.json) == ["error", "code", "message"]
     assert b"\\u003ctext\\u003e" in answer.body
+
+
+async def test_what_nobody_foresaw_tells_nothing(api: Site) -> None:
+    api.stage.failure = RuntimeError("the password is hunter2")
+    answer = await api.get("/api/version")
+    assert (answer.status, answer.json["code"]) == (500, 13)
+    assert b"hunter2" not in answer.body
+    assert b"RuntimeError" not in answer.body
+
+
+async def test_callers_without_credentials(api: Site) -> None:
+    answer = await api.get("/api/v1/applications", headers={"Authorization": ""})
+    assert (answer.status, answer.json["code"], answer.json["error"]) == (401, 16, "no session information")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "status", "text"),
+    [
+        ("GET", "/api/v1/nothing", 404, "Not Found\n"),
+        ("GET", "/api/v1/applications/a/b/c", 404, "Not Found\n"),
+        ("GET", "/api/v1/applications/a:b", 404, "Not Found\n"),
+        ("GET", "/api/v1/applications/:a", 404, "Not Found\n"),
+        ("GET", "/api/v1/account/can-i/clusters/get/host:6443", 404, "Not Found\n"),
+        ("DELETE", "/api/version", 405, "Method Not Allowed\n"),
+        ("OPTIONS", "/api/v1/applications", 405, "Method Not Allowed\n"),
+        ("PROPFIND", "/api/v1/nothing", 404, "Not Found\n"),
+        ("GET", "/api/", 404, "Not Found\n"),
+        ("GET", "/api/v1", 404, "Not Found\n"),
+    ],
+)
+async def test_paths_without_a_method(api: Site, verb: str, path: str, status: int, text: str) -> None:
+    answer = await api.call(verb, path)
+    assert (answer.status, answer.text) == (status, text)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "allowed", "status"),
+    [
+        ("application/json", ("application/json",), 200),
+        ("Application/JSON", ("application/json",), 200),
+        ("application/json; charset=utf-8", ("application/json",), 415),
+        ("text/plain", ("application/json",), 415),
+        ("", ("application/json",), 415),
+        ("text/plain", ("application/json", "text/plain"), 200),
+        ("text/plain", (), 200),
+        ("", (), 200),
+    ],
+)
+@pytest.mark.parametrize("verb", ["POST", "DELETE"])
+async def test_content_types(verb: str, content_type: str, allowed: tuple[str, ...], status: int) -> None:
+    """api.md 1: for anything but GET, also for DELETE without a body."""
+    async with site(HttpOptions(content_types=allowed)) as api:
+        answer = await api.call(
+            verb,
+            "/api/v1/session",
+            headers={"Content-Type": content_type},
+            skip_auto_headers=["Content-Type"],
+            data=b"{}" if verb == "POST" else None,
+        )
+        assert answer.status == status
+        if status == 415:
+            assert answer.text == "Invalid content type\n"
+        assert (await api.get("/api/version", headers={"Content-Type": "text/strange"})).status == 200
+
+
+REQUESTS: dict[str, tuple[str, str, bytes | None, dict[str, Any]]] = {
+    "path": ("GET", "/api/v1/applications/guest%20book", None, {"name": "guest book"}),
+    "nothing between slashes": ("GET", "/api/v1/applications/", None, {"name": ""}),
+    "query": (
+        "GET",
+        "/api/v1/applications?projects=a&projects=b&name=x&name=y&unknown=1",
+        None,
+        {"projects": ("a", "b"), "name": "x"},
+    ),
+    "plus is a space": (
+        "GET",
+        "/api/v1/applications?selector=a+in+(b)%2Cc",
+        None,
+        {"selector": "a in (b),c"},
+    ),
+    "the path wins": (
+        "GET",
+        "/api/v1/applications/a?name=b&refresh=hard",
+        None,
+        {"name": "a", "refresh": "hard"},
+    ),
+    "boolean": ("GET", "/api/v1/applications/a/logs?follow=T", None, {"follow": True}),
+    "int64": ("GET", "/api/v1/applications/a/logs?tailLines=10", None, {"tail_lines": 10}),
+    "proto2 zero": ("GET", "/api/v1/applications/a/logs?tailLines=0", None, {"tail_lines": 0}),
+    "time": (
+        "GET",
+        "/api/v1/applications/a/logs?sinceTime.seconds=1700000000&sinceTime.nanos=5",
+        None,
+        {"since_time": "2023-11-14T22:13:20Z"},
+    ),
+    "two bindings": (
+        "GET",
+        "/api/v1/applications/a/pods/p/logs?container=c",
+        None,
+        {"name": "a", "pod_name": "p", "container": "c"},
+    ),
+    "the rest of a path": (
+        "GET",
+        "/api/v1/account/can-i/applications/get/default/guestbook",
+        None,
+        {"resource": "applications", "action": "get", "subresource": "default/guestbook"},
+    ),
+    "no rest": ("GET", "/api/v1/account/can-i/a/b/", None, {"subresource": ""}),
+    "body is all, the query nothing": (
+        "POST",
+        "/api/v1/applications/a/sync?revision=q",
+        b'{"Revision":"r","dryRun":true,"strange":1}',
+        {"name": "a", "revision": "r", "dry_run": True},
+    ),
+    "body is a field": (
+        "POST",
+        "/api/v1/applications?upsert=true&application.metadata.name=ignored",
+        b'{"metadata":{"name":"a"}}',
+        {"upsert": True},
+    ),
+    "no body": ("POST", "/api/v1/applications/a/sync", None, {"name": "a"}),
+    "body is a text": (
+        "POST",
+        "/api/v1/applications/a/resource?namespace=n",
+        b'"{\\"a\\":1}"',
+        {"patch": '{"a":1}', "namespace": "n"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("verb", "path", "body", "wanted"), REQUESTS.values(), ids=REQUESTS.keys())
+async def test_requests(api: Site, verb: str, path: str, body: bytes | None, wanted: dict[str, Any]) -> None:
+    """api.md 3 "Query parameters, paths, bodies"."""
+    answer = await api.call(verb, path, data=body)
+    assert answer.status == 200, answer.text
+    assert {name: getattr(api.stage.request, name) for name in wanted} == wanted
+
+
+async def test_path_fields_are_set_over_the_body(api: Site) -> None:
+    await api.call("PUT", "/api/v1/applications/new", data=b'{"metadata":{"name":"old","labels":{"a":"b"}}}')
+    metadata = api.stage.request.application.metadata
+    assert (metadata.name, metadata.labels) == ("new", {"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("https:%2F%2Fkubernetes.default.svc", "https://kubernetes.default.svc"),
+        ("https%3A%2F%2Fkubernetes.default.svc", "https://kubernetes.default.svc"),
+        ("in-cluster", "in-cluster"),
+        ("a%20b", "a b"),
+        ("a%2Bb", "a+b"),
+        ("a+b", "a b"),  # api.md 1: unescaped as a query, also where nothing was escaped
+    ],
+)
+async def test_escaped_slashes_stay_in_their_component(api: Site, path: str, value: str) -> None:
+    """api.md 1 "Escaped path segments"."""
+    answer = await api.get(f"/api/v1/clusters/{path}?id.type=name")
+    if path.startswith("https:"):
+        assert answer.status == 404  # a literal colon in the last component
+        return
+    assert answer.status == 200, answer.text
+    assert (api.stage.request.id.value, api.stage.request.id.type) == (value, "name")
+
+
+async def test_a_bad_escape_inside_an_escape(api: Site) -> None:
+    answer = await api.get("/api/v1/clusters/a%25zz")
+    assert (answer.status, answer.json["code"], answer.json["error"]) == (500, 2, 'invalid URL escape "%zz"')
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/api/v1/applications/a/logs?tailLines=x", "tailLines"),
+        ("/api/v1/applications/a/logs?follow=maybe", "follow"),
+        ("/api/v1/applications/a/logs?tailLines=99999999999999999999", "tailLines"),
+        ("/api/v1/applications/a/logs?sinceTime.seconds=1e3", "sinceTime"),
+        ("/api/v1/applications?a=%zz", 'invalid URL escape "%zz"'),
+        ("/api/v1/applications?a;b", "invalid semicolon separator in query"),
+    ],
+)
+async def test_values_that_their_field_cannot_hold(api: Site, path: str, text: str) -> None:
+    answer = await api.get(path)
+    assert (answer.status, answer.json["code"]) == (400, 3)
+    assert text in answer.json["message"]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("10S", 10.0), ("500m", 0.5), ("1H", 3600.0), ("", None)])
+async def test_timeouts_become_deadlines(api: Site, text: str, seconds: float | None) -> None:
+    await api.get("/api/version", headers={"Grpc-Timeout": text})
+    assert api.stage.call is not None
+    deadline = api.stage.call.deadline
+    if seconds is None:
+        assert deadline is None
+    else:
+        assert deadline is not None
+        assert 0 <= asyncio.get_running_loop().time() + seconds - deadline < 60
+
+
+@pytest.mark.parametrize("text", ["10", "S", "1s", "-1S", "123456789S", "1 S"])
+async def test_a_timeout_that_is_none(api: Site, text: str) -> None:
+    answer = await api.get("/api/version", headers={"Grpc-Timeout": text})
+    assert (answer.status, answer.json["code"]) == (400, 3)
+
+
+async def test_a_deadline_passes(api: Site) -> None:
+    api.stage.events = [None]
+    answer = await api.get("/api/v1/stream/applications", headers={"Grpc-Timeout": "50m"})
+    assert (answer.status, answer.json["code"]) == (504, 4)
+
+
+async def test_headers_become_metadata(api: Site) -> None:
+    await api.get(
+        "/api/version",
+        headers={
+            "Authorization": "Bearer x",
+            "Cookie": "argocd.token=y",
+            "Grpc-Metadata-Token": "z",
+            "Grpc-Metadata-X-Own": "1",
+            "X-Other": "no",
+        },
+    )
+    assert api.stage.call is not None
+    assert dict(api.stage.call.metadata) == {
+        "authorization": ("Bearer x",),
+        "grpcgateway-authorization": ("Bearer x",),
+        "grpcgateway-cookie": ("argocd.token=y",),
+        "token": ("z",),
+        "x-own": ("1",),
+    }
+    assert api.stage.call.transport == "rest"
+
+
+async def test_a_login_sets_the_cookie(api: Site) -> None:
+    answer = await api.call("POST", "/api/v1/session", data=b'{"username":"a","password":"b"}')
+    assert answer.json == {"token": "a.b.c"}
+    assert answer.headers.getall("Set-Cookie") == [
+        "argocd.token=a.b.c; path=/; SameSite=lax; httpOnly; Secure"
+    ]
+
+
+async def test_a_long_token_is_cut() -> None:
+    async with site(HttpOptions(secure_cookies=False, base_href="/argo/")) as api:
+        api.stage.answer = SessionResponse(token="x" * 10_000)
+        cookies = (await api.call("POST", "/api/v1/session", data=b"{}")).headers.getall("Set-Cookie")
+        assert len(cookies) == 3
+        assert cookies[0].startswith("argocd.token=3:xxx")
+        assert all(cookie.endswith("; path=/argo; SameSite=lax; httpOnly") for cookie in cookies)
+        assert all(len(cookie) <= 4093 for cookie in cookies)
+
+
+async def test_a_token_with_too_many_chunks_is_an_error() -> None:
+    async with site(HttpOptions(max_cookies=2)) as api:
+        api.stage.answer = SessionResponse(token="x" * 10_000)
+        answer = await api.call("POST", "/api/v1/session", data=b"{}")
+    assert answer.status == 500
+    assert re.search(r"requires 3 cookies but the max number of cookies is 2", answer.json["error"])
+
+
+async def test_the_end_of_a_session_sets_nothing(api: Site) -> None:
+    """api.md 11: DELETE session returns ``{}`` and emits no Set-Cookie."""
+    answer = await api.call("DELETE", "/api/v1/session")
+    assert (answer.json, "Set-Cookie" in answer.headers) == ({}, False)
+
+
+async def test_a_renewed_token_comes_as_cookie_and_header(api: Site) -> None:
+    answer = await api.get("/api/v1/applications", headers={"Authorization": "Bearer old"})
+    assert answer.headers["Set-Cookie"].startswith("argocd.token=fresh; ")
+    assert answer.headers["Grpc-Metadata-Renew-Token"] == "fresh"
+
+
+async def test_lists_end_with_a_newline(api: Site) -> None:
+    """api.md 3: trailing newline only in streams and the application list."""
+    api.stage.answer = ApplicationList(items=(app(),))
+    assert (await api.get("/api/v1/applications")).body.endswith(b"}\n")
+    api.stage.answer = app()
+    assert (await api.get("/api/v1/applications/a")).body.endswith(b"}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ("items.metadata.name", {"metadata": {}, "items": [{"metadata": {"name": "guestbook"}}]}),
+        (
+            "items.metadata.name,items.nonsense",
+            {"metadata": {}, "items": [{"metadata": {"name": "guestbook"}}]},
+        ),
+        ("items.nonsense", {"metadata": {}, "items": [{}]}),
+    ],
+)
+async def test_fields_of_applications(api: Site, fields: str, wanted: Any) -> None:
+    api.stage.answer = ApplicationList(items=(app(),))
+    assert (await api.get(f"/api/v1/applications?fields={fields}")).json == wanted
+
+
+async def test_an_encoded_list_selects_by_itself(api: Site) -> None:
+    asked = []
+
+    def select(fields: Any) -> bytes:
+        asked.append(list(fields))
+        return b'{"items":[]}'
+
+    api.stage.answer = Encoded(json=lambda: b"{}", proto=lambda: b"", select=select)
+    answer = await api.get("/api/v1/applications?fields=-items.spec,items.status")
+    assert (answer.body, asked) == (b'{"items":[]}\n', [["-items.spec", "items.status"]])
+    assert (await api.get("/api/v1/applications")).body == b"{}\n"
+
+
+@pytest.mark.parametrize(
+    ("accept", "zipped"),
+    [("gzip", True), ("deflate, gzip;q=0.5", True), ("gzip;q=0", False), ("identity", False), ("", False)],
+)
+@pytest.mark.parametrize("size", [2000, 200_000])
+async def test_gzip(api: Site, accept: str, zipped: bool, size: int) -> None:
+    text = b'{"a":"' + b"x" * size + b'"}'
+    api.stage.answer = Encoded(json=lambda: text, proto=lambda: b"")
+    answer = await api.get(
+        "/api/v1/applications", headers={"Accept-Encoding": accept}, skip_auto_headers=["Accept-Encoding"]
+    )
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert (answer.headers.get("Content-Encoding") == "gzip") is zipped
+    assert (gzip.decompress(answer.body) if zipped else answer.body) == text + b"\n"
+
+
+async def test_gzip_can_be_switched_off() -> None:
+    async with site(HttpOptions(gzip=False)) as api:
+        api.stage.answer = Encoded(json=lambda: b"x" * 5000, proto=lambda: b"")
+        answer = await api.get("/api/v1/applications", headers={"Accept-Encoding": "gzip"})
+    assert len(answer.body) == 5001
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [('"v1"', 304), ('W/"v1"', 304), ('"v0", "v1"', 304), ("*", 304), ('"v0"', 200), ("", 200)],
+)
+async def test_unchanged_answers_are_not_sent_again(api: Site, known: str, status: int) -> None:
+    made = []
+    api.stage.answer = Encoded(json=lambda: made.append(1) or b"{}", proto=lambda: b"", etag="v1")  # type: ignore[func-returns-value]
+    answer = await api.get("/api/v1/applications", headers={"If-None-Match": known})
+    assert (answer.status, answer.headers["ETag"]) == (status, '"v1"')
+    assert (answer.body, made) == ((b"", []) if status == 304 else (b"{}\n", [1]))
+
+
+async def test_a_client_stream_is_a_sequence_of_objects(api: Site) -> None:
+    """api.md 3: concatenated JSON wrapper objects."""
+    body = (
+        b'{"query":{"name":"a}\\"{"}}\n{"chunk":{"chunk":"AAEC"}}{"chunk":{"chunk":"'
+        + b"QUJD" * 50_000
+        + b'"}}'
+    )
+    answer = await api.call("POST", "/api/v1/applications/manifestsWithFiles", data=body)
+    assert answer.json == {"manifests": ["{}"]}
+    first, second, third = api.stage.requests
+    assert first.query.name == 'a}"{'
+    assert (second.chunk.chunk, third.chunk.chunk) == (b"\0\1\2", b"ABC" * 50_000)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"query":{"name":1}}', b"nonsense", b"[1]", b'{"query":{}} x', b"}"], ids=str
+)
+async def test_a_client_stream_that_is_none(api: Site, body: bytes) -> None:
+    answer = await api.call("POST", "/api/v1/applications/manifestsWithFiles", data=body)
+    assert (answer.status, answer.json["code"]) == (400, 3)
+
+
+async def test_a_form_may_stand_for_another_verb() -> None:
+    """api.md 3: only where the content type is allowed at all."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with site(HttpOptions(content_types=())) as api:
+        answer = await api.call("POST", "/api/version", headers=form, data=b"")
+        assert answer.status == 200
+        await api.call(
+            "POST",
+            "/api/v1/applications?name=b",
+            headers={**form, "X-HTTP-Method-Override": "get"},
+            data=b"projects=a&name=c",
+        )
+        assert (api.stage.request.projects, api.stage.request.name) == (("a",), "c")
+        answer = await api.call(
+            "POST", "/api/version", headers={"Content-Type": "text/plain", "X-HTTP-Method-Override": "GET"}
+        )
+        assert answer.status == 405
+    async with site() as api:
+        assert (await api.call("POST", "/api/version", headers=form, data=b"")).status == 415
