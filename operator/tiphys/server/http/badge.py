@@ -206,29 +206,26 @@ def badge_svg(badge: Badge) -> bytes:
     height = HEIGHT_WITH_TITLE if badge.title else HEIGHT
     title_width = max(6 * len(badge.title), badge.width)
     whole = title_width if badge.title else badge.width
-    right_width = RIGHT_END - LEFT_WIDTH
-    shown = {
-        "title": _box("title", badge.title, GREY, 0, 0, title_width),
-        "left": _box("left", badge.left, badge.left_colour, 0, top, LEFT_WIDTH),
-        "right": _box("right", badge.right, badge.right_colour, LEFT_WIDTH, top, right_width),
-        "revision": _box("revision", badge.revision, GREY, RIGHT_END, top, max(0, badge.width - RIGHT_END)),
-    }
-    boxes = "\n".join(
-        shown[name]
-        for name in ("title", "left", "right", "revision")
-        if name in ("left", "right") or getattr(badge, name)
+    rest = max(0, badge.width - RIGHT_END)
+    boxes = (
+        _box("title", badge.title, GREY, 0, 0, title_width, shown=bool(badge.title)),
+        _box("left", badge.left, badge.left_colour, 0, top, LEFT_WIDTH),
+        _box("right", badge.right, badge.right_colour, LEFT_WIDTH, top, RIGHT_END - LEFT_WIDTH),
+        _box("revision", badge.revision, GREY, RIGHT_END, top, rest, shown=bool(badge.revision)),
     )
+    drawn = "\n".join(boxes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="{height}" '
-        f'viewBox="0 0 {whole} {height}" role="img">\n{boxes}\n</svg>\n'
+        f'viewBox="0 0 {whole} {height}" role="img">\n{drawn}\n</svg>\n'
     ).encode()
 
 
-def _box(name: str, text: str, colour: str, x: int, y: int, width: int) -> str:
+def _box(name: str, text: str, colour: str, x: int, y: int, width: int, *, shown: bool = True) -> str:
+    hidden = "" if shown else ' display="none"'
     return (
-        f'<rect id="{name}Rect" x="{x}" y="{y}" width="{width}" height="{HEIGHT}" fill="{colour}"/>\n'
+        f'<rect id="{name}Rect" x="{x}" y="{y}" width="{width}" height="{HEIGHT}" fill="{colour}"{hidden}/>\n'
         f'<text id="{name}Text" x="{x + width / 2:g}" y="{y + 14}" fill="#fff" text-anchor="middle" '
-        f'font-family="DejaVu Sans,Verdana,Geneva,sans-serif" font-size="11">{escape(text)}</text>'
+        f'font-family="DejaVu Sans,Verdana,Geneva,sans-serif" font-size="11"{hidden}>{escape(text)}</text>'
     )
 
 

@@ -164,6 +164,8 @@ def _compile(order: int, method: Method, route: Route) -> _Pattern:
         if not part.startswith("{"):
             parts.append(part)
             continue
+        if not part.endswith("}"):
+            raise ValueError(f"{route.path}: {part} is not understood")
         name, _, shape = part[1:-1].partition("=")
         names.append(name)
         if shape == "**":
