@@ -34,16 +34,15 @@ _ESCAPES = (
     (b"&", rb"\u0026"),
     (b"<", rb"\u003c"),
     (b">", rb"\u003e"),
-    ("\u2028".encode(), rb"\u2028"),
-    ("\u2029".encode(), rb"\u2029"),
 )
+_LINE_ENDS = (("\u2028".encode(), rb"\u2028"), ("\u2029".encode(), rb"\u2029"))
 _RANGES = {"int32": 1 << 31, "int64": 1 << 63}
 
 
 def dumps(message: msgspec.Struct) -> bytes:
     """The JSON text of a message, without a newline."""
     data = _encoder.encode(_finish(type(message))(message))
-    for plain, escaped in _ESCAPES:
+    for plain, escaped in _ESCAPES if data.isascii() else _ESCAPES + _LINE_ENDS:
         if plain in data:
             data = data.replace(plain, escaped)
     return data
