@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from tiphys.access.accounts import Accounts
-from tiphys.access.authenticator import Authenticator, SsoToken
-from tiphys.access.errors import InvalidToken
+from tiphys.access.authenticator import Authenticator
 from tiphys.access.first_start import prepare
+from tiphys.access.oidc.sso import SingleSignOn
 from tiphys.access.rbac.enforcer import Enforcer
 from tiphys.access.sessions import Sessions
 from tiphys.kube.client import ClusterClient
@@ -33,6 +33,7 @@ class Access:
         authenticator: who calls.
         enforcer: what they may do.
         accounts, sessions: local accounts and their sessions.
+        sso: single sign-on.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Access:
         self._clock = clock
         self.accounts = Accounts(settings, client, namespace, clock)
         self.sessions = Sessions(settings, client, namespace, clock, self.accounts, project)
+        self.sso = SingleSignOn(settings, self.sessions, clock)
         self.enforcer = Enforcer(project)
         self.enforcer.use(settings.snapshot.rbac)
         self.authenticator = Authenticator(
-            settings, self.sessions, self.enforcer, self._check_sso, lambda: clock().timestamp()
+            settings, self.sessions, self.enforcer, self.sso, lambda: clock().timestamp()
         )
         self._stop = [settings.subscribe(self._settings_changed), listen(self.enforcer.project_changed)]
 
@@ -67,8 +69,11 @@ class Access:
         await prepare(self._settings, self._client, self._namespace, self.sessions.passwords, self._clock)
 
     async def run(self) -> None:
-        """Keep sessions stored, until cancelled."""
-        await self.sessions.shared.run()
+        """Keep sessions stored, until cancelled; then close connections."""
+        try:
+            await self.sessions.shared.run()
+        finally:
+            await self.sso.close()
 
     def close(self) -> None:
         """Listen to nothing any more and let threads end."""
@@ -80,6 +85,3 @@ class Access:
     def _settings_changed(self, change: SettingsChange) -> None:
         if change.new.rbac is not change.old.rbac:
             self.enforcer.use(change.new.rbac)
-
-    async def _check_sso(self, token: str) -> SsoToken:
-        raise InvalidToken("failed to verify the token")

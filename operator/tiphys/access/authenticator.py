@@ -7,14 +7,13 @@ the installation takes them.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import msgspec
 
 from tiphys.access.certificates import METADATA_KEY, identity_of_certificate
 from tiphys.access.errors import InvalidToken
 from tiphys.access.identity import LOCAL_ISSUER, NOBODY, UNRESTRICTED, Authentication, Identity
+from tiphys.access.oidc.sso import SingleSignOn
 from tiphys.access.rbac.enforcer import Enforcer, groups_of
 from tiphys.access.sessions import Sessions
 from tiphys.access.tokens import unverified_issuer
@@ -23,22 +22,13 @@ from tiphys.settings.store import SettingsStore
 Metadata = Mapping[str, tuple[str, ...]]
 
 COOKIE = "argocd.token"
+STATE_COOKIE = "argocd.token-sso"
+"""What SSO hands out beside a token; the name makes every logout clear it."""
+
 NO_SESSION = "no session information"
 
 _MOST_CHUNKS = 100
 _CHUNKED = re.compile(r"^(\d{1,3}):")
-
-
-class SsoToken(msgspec.Struct, frozen=True):
-    """A checked token of the identity provider: its claims (groups of other places merged in), and a
-    fresh token in its place or ``""``."""
-
-    claims: Mapping[str, Any]
-    renewed: str = ""
-
-
-CheckSso = Callable[[str], Awaitable[SsoToken]]
-"""Checks a token of the identity provider; raises InvalidToken."""
 
 
 class Authenticator:
@@ -49,13 +39,13 @@ class Authenticator:
         settings: SettingsStore,
         sessions: Sessions,
         enforcer: Enforcer,
-        check_sso: CheckSso,
+        sso: SingleSignOn,
         now: Callable[[], float],
     ):
         self._settings = settings
         self._sessions = sessions
         self._enforcer = enforcer
-        self._check_sso = check_sso
+        self._sso = sso
         self._now = now
 
     async def authenticate(self, metadata: Metadata) -> Authentication:
@@ -65,21 +55,23 @@ class Authenticator:
         if settings.params.server_disable_auth:
             return Authentication(UNRESTRICTED)
         token = find_token(metadata)
-        outcome = await self.check(token) if token else self._by_certificate(metadata)
+        outcome = await self.check(token, find_sealed(metadata)) if token else self._by_certificate(metadata)
         if outcome.problem and settings.raw.get("users.anonymous.enabled") == "true":
             return Authentication(NOBODY)
         return outcome
 
-    async def check(self, token: str) -> Authentication:
-        """Who has this token."""
+    async def check(self, token: str, sealed: str = "") -> Authentication:
+        """Who has this token; ``sealed``: what was handed out with it by SSO."""
         try:
             if unverified_issuer(token) == LOCAL_ISSUER:
                 local = self._sessions.check(token)
                 return Authentication(
                     self._identity(local.claims), renewed_token=self._sessions.renewed(local)
                 )
-            found = await self._check_sso(token)
-            return Authentication(self._identity(found.claims), renewed_token=found.renewed)
+            found = await self._sso.check(token, sealed)
+            return Authentication(
+                self._identity(found.claims), renewed_token=found.renewed, renewed_state=found.sealed
+            )
         except InvalidToken as error:
             nobody = Identity(issuer="sso", claims={"iss": "sso"}) if error.expired_sso else NOBODY
             return Authentication(nobody, f"invalid session: {error}")
@@ -148,9 +140,17 @@ def read_cookies(header: str) -> dict[str, str]:
     return found
 
 
-def join_chunks(cookies: Mapping[str, str]) -> str:
-    """The token out of its cookie or, when it is long, cookies (``<n>:<part>``, then ``-1``, ``-2``…)."""
-    first = cookies.get(COOKIE, "")
+def find_sealed(metadata: Metadata) -> str:
+    """What SSO handed out beside the token of a browser, or ``""``."""
+    for header in metadata.get("grpcgateway-cookie", ()):
+        if STATE_COOKIE in header:
+            return join_chunks(read_cookies(header), STATE_COOKIE)
+    return ""
+
+
+def join_chunks(cookies: Mapping[str, str], name: str = COOKIE) -> str:
+    """A value out of its cookie or, when it is long, cookies (``<n>:<part>``, then ``-1``, ``-2``…)."""
+    first = cookies.get(name, "")
     chunked = _CHUNKED.match(first)
     if chunked is None:
         return first
@@ -159,7 +159,7 @@ def join_chunks(cookies: Mapping[str, str]) -> str:
         return ""
     parts = [first[chunked.end() :]]
     for number in range(1, count):
-        part = cookies.get(f"{COOKIE}-{number}")
+        part = cookies.get(f"{name}-{number}")
         if part is None:
             return ""
         parts.append(part)

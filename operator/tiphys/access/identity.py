@@ -50,8 +50,10 @@ class Authentication(msgspec.Struct, frozen=True):
         problem: why no token was accepted (``no session information``, ``invalid session: …``),
             ``""`` when one was.
         renewed_token: a fresh token to hand back (header metadata ``renew-token``), or ``""``.
+        renewed_state: what a browser is to keep beside a fresh SSO token, sealed, or ``""``.
     """
 
     identity: Identity = NOBODY
     problem: str = ""
     renewed_token: str = ""
+    renewed_state: str = ""

@@ -18,6 +18,7 @@ class Call(msgspec.Struct):
         deadline: moment of the loop's clock at which the client gives up, or None.
         identity: who calls.
         headers: response header metadata (``renew-token``).
+        renewed_state: what a browser is to keep beside a renewed SSO token, sealed (cookies only).
         query: over REST, all query parameters as sent, also those that the request has no field for
             (``fields``, ``limit``, ``continue``…); empty over gRPC.
     """
@@ -28,6 +29,7 @@ class Call(msgspec.Struct):
     deadline: float | None = None
     identity: Identity = NOBODY
     headers: dict[str, str] = msgspec.field(default_factory=dict)
+    renewed_state: str = ""
     query: Mapping[str, Sequence[str]] = {}
 
     def first(self, key: str) -> str:

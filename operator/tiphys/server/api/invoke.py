@@ -131,6 +131,7 @@ class Invoker:
         call.identity = outcome.identity
         if outcome.renewed_token:
             call.headers["renew-token"] = outcome.renewed_token
+            call.renewed_state = outcome.renewed_state
         check_client(call.metadata.get("user-agent", ()))
 
     def _finish(self, method: Method, call: Call, code: Code, begin: float) -> None:

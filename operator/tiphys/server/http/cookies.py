@@ -22,31 +22,34 @@ def attributes(base_href: str, *, secure: bool) -> str:
     return f"path=/{base_href.strip('/')}; SameSite=lax; httpOnly" + ("; Secure" if secure else "")
 
 
-def token_cookies(token: str, base_href: str, *, secure: bool, max_chunks: int = 20) -> list[str]:
+def token_cookies(
+    token: str, base_href: str, *, secure: bool, max_chunks: int = 20, name: str = TOKEN_COOKIE
+) -> list[str]:
     """The values of ``Set-Cookie`` for a token; session cookies without an expiry.
 
     Args:
         base_href: path of the UI; ``/`` or ``""`` is the root.
         secure: whether browsers keep the cookie to TLS.
         max_chunks: ``ARGOCD_MAX_COOKIE_NUMBER``.
+        name: of the first cookie (``access.authenticator.STATE_COOKIE`` for what SSO keeps).
 
     Raises:
         TooManyCookies: with both numbers.
     """
     flags = attributes(base_href, secure=secure)
-    whole = f"{TOKEN_COOKIE}={token}; {flags}"
+    whole = f"{name}={token}; {flags}"
     if len(whole.encode()) <= MAX_COOKIE_BYTES:
         return [whole]
     # the longest name and the count in front of the first value are kept free in every chunk
-    room = MAX_COOKIE_BYTES - len(f"{TOKEN_COOKIE}-{max_chunks}=; {flags}".encode()) - len(f"{max_chunks}:")
+    room = MAX_COOKIE_BYTES - len(f"{name}-{max_chunks}=; {flags}".encode()) - len(f"{max_chunks}:")
     parts = [token[start : start + room] for start in range(0, len(token), room)]
     if len(parts) > max_chunks:
         raise TooManyCookies(
             f"the authentication token is {len(token)} characters long and requires {len(parts)} cookies "
             f"but the max number of cookies is {max_chunks}"
         )
-    first = f"{TOKEN_COOKIE}={len(parts)}:{parts[0]}; {flags}"
-    return [first, *(f"{TOKEN_COOKIE}-{n}={part}; {flags}" for n, part in enumerate(parts[1:], 1))]
+    first = f"{name}={len(parts)}:{parts[0]}; {flags}"
+    return [first, *(f"{name}-{n}={part}; {flags}" for n, part in enumerate(parts[1:], 1))]
 
 
 def token_of(cookies: Mapping[str, str]) -> str:
