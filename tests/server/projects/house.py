@@ -39,6 +39,7 @@ from tiphys.server.api.failures import ApiFailure, failure_of
 from tiphys.server.api.invoke import unescaped
 from tiphys.server.api.rpc import Method, methods_of
 from tiphys.server.guard import Guard
+from tiphys.server.services.clusters.service import ClusterService
 from tiphys.server.services.events import AuditLog
 from tiphys.server.services.projects.service import ProjectService
 from tiphys.server.state import State
@@ -126,6 +127,13 @@ class House(msgspec.Struct, eq=False):
         manifest = await self.client.get(SECRET, self.namespace, name)
         data = manifest.get("data") or {}
         return manifest, {key: base64.b64decode(text).decode() for key, text in data.items()}
+
+    async def token_in(self, name: str) -> str:
+        """The token of a Secret, as soon as the cluster's controllers made it."""
+        async with asyncio.timeout(PATIENCE):
+            while not (token := (await self.secret(name))[1].get("token")):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return token
 
     async def exists(self, gvk: GVK, name: str, namespace: str = "") -> bool:
         try:
@@ -260,6 +268,9 @@ async def _furnish(base: Foundation, controllers: Controllers, plane: ControlPla
         time.time_ns,
     )
     guard, audit = Guard(access.enforcer), AuditLog(state, queue)
-    services = (ProjectService(state, guard, audit, access.sessions, lambda: str(uuid4())),)
+    services = (
+        ProjectService(state, guard, audit, access.sessions, lambda: str(uuid4())),
+        ClusterService(state, guard),
+    )
     methods = {f"{method.service}/{method.name}": method for each in services for method in methods_of(each)}
     return House(base, controllers, access, state, queue, methods, plane, {})

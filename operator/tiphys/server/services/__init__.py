@@ -14,6 +14,7 @@ from tiphys.server.services.accounts import AccountService
 from tiphys.server.services.applications.resources.service import resource_services
 from tiphys.server.services.applications.service import application_services
 from tiphys.server.services.certificates import CertificateService
+from tiphys.server.services.clusters.service import ClusterService
 from tiphys.server.services.events import AuditLog
 from tiphys.server.services.gpgkeys import GPGKeyService
 from tiphys.server.services.projects.service import ProjectService
