@@ -53,6 +53,7 @@ def all_services(parts: Parts) -> tuple[object, ...]:
         ),
         SettingsService(lambda: parts.state.settings, parts.access.accounts),
         VersionService(),
+        ClusterService(parts.state, parts.guard),
         ProjectService(parts.state, parts.guard, parts.audit, parts.access.sessions, lambda: str(uuid4())),
         RepositoryService(parts.state, parts.guard),
         RepoCredsService(parts.state, parts.guard),
