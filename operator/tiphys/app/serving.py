@@ -18,7 +18,7 @@ from tiphys.reconcile.inspecting.inspector import Inspector
 from tiphys.resources.identity import AppKey
 from tiphys.server.api.failures import Code
 from tiphys.server.api.invoke import Invoker
-from tiphys.server.api.rpc import Method, methods_of
+from tiphys.server.api.rpc import methods_of
 from tiphys.server.grpc.limits import MIB, Limits
 from tiphys.server.grpc.protocol import GrpcProtocol
 from tiphys.server.grpc.standard import standard_services
@@ -30,13 +30,17 @@ from tiphys.server.http.options import ExtraRoute, options_of
 from tiphys.server.openapi.document import render
 from tiphys.server.port.certificates import Certificates
 from tiphys.server.port.listener import ApiPort, port_options
+from tiphys.server.port.metrics import metrics_app
 from tiphys.server.services import Parts as ServiceParts
 from tiphys.server.services import all_services
 from tiphys.server.services.events import AuditLog
+from tiphys.server.services.version import product_version
 from tiphys.server.state import State
 from tiphys.server.webhooks.events import Push
 from tiphys.server.webhooks.receiver import Webhooks
 from tiphys.settings.clusters import Cluster
+from tiphys.telemetry.http import serving
+from tiphys.telemetry.server_metrics import ServerMetrics
 
 
 async def serve(base: Foundation, controllers: Controllers | None, closing: AsyncExitStack) -> Parts:
@@ -72,6 +76,11 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     )
     closing.callback(access.close)
     await access.start()
+    metrics = ServerMetrics(
+        version=product_version(),
+        codes=Code,
+        histogram=base.options.environ.get("ARGOCD_ENABLE_GRPC_TIME_HISTOGRAM") == "true",
+    )
     events = EventQueue(
         partial(post_event, base.client),
         lambda reason: settings.snapshot.params.k8s_event_enabled(reason),
@@ -82,17 +91,20 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
         guard=Guard(access.enforcer),
         access=access,
         audit=AuditLog(state, events),
+        count_login=metrics.login,
     )
     methods = [method for service in all_services(parts) for method in methods_of(service)]
-    invoker = Invoker(access.authenticator, _Uncounted())
+    metrics.register(methods)
+    invoker = Invoker(access.authenticator, metrics)
     limits = Limits(max_message=params.server_grpc_max_size_mb * MIB)
     standard = standard_services(methods)
     grpc = GrpcProtocol(methods, invoker, limits, standard)
-    webhooks = Webhooks(state, unaffected=partial(_is_unaffected, controllers))
+    webhooks = Webhooks(state, count=metrics.webhook, unaffected=partial(_is_unaffected, controllers))
     options = msgspec.structs.replace(
         options_of(params),
         swagger=None if params.server_disable_swagger_ui else lambda: render(methods),
         badge=StateBadges(state),
+        health=partial(_health, base),
         grpc_web=GrpcWeb(methods, invoker, limits, grpc.ledger, standard).handle,
         extra_routes=(ExtraRoute("/api/webhook", webhooks.handle),),
     )
@@ -102,9 +114,23 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     closing.callback(certificates.close)
     await certificates.start()
     port = ApiPort(build_app(methods, invoker, options), grpc, certificates, port_options(params))
+    inside = metrics_app(
+        metrics.exposition,
+        lambda: settings.snapshot.params.server_profile_enabled,
+        ready={"watches": base.watching.liveness.missing},
+    )
+    number = await closing.enter_async_context(
+        serving(inside, host=params.server_address, port=params.server_metrics_port)
+    )
+    base.options.on_listening("api-metrics", number)
     number = await closing.enter_async_context(port.serve())
     base.options.on_listening("api", number)
     return {"audit events": events.run(), "sessions": access.run(), "webhooks": webhooks.run()}
+
+
+async def _health(base: Foundation, full: bool) -> str:
+    """What is wrong with the watches that every answer rests on."""
+    return base.watching.liveness.missing()
 
 
 def _is_unaffected(controllers: Controllers | None, key: AppKey, push: Push) -> bool:
@@ -118,12 +144,3 @@ def _of_live_cache(controllers: Controllers | None, cluster: Cluster) -> Cluster
     if handle is None or handle.cluster.config.digest != cluster.config.digest:
         return None
     return handle.client
-
-
-class _Uncounted:
-    """Until the metrics of the API are there."""
-
-    def started(self, method: Method) -> None: ...
-    def received(self, method: Method) -> None: ...
-    def sent(self, method: Method) -> None: ...
-    def handled(self, method: Method, code: Code, seconds: float) -> None: ...
