@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
 
 from tests.wire import oracle
-from tiphys.resources.wire.descriptors import proto_name
+from tiphys.resources.wire.descriptors import files, proto_name, service_files
 from tiphys.server.api.rpc import Route
 from tiphys.server.openapi.declared import declared_methods
 
@@ -33,6 +34,20 @@ def test_method(path: str) -> None:
     assert method.server_streaming == source["server_streaming"]
     assert method.deprecated == source.get("deprecated", False)
     assert method.routes == tuple(_route(route) for route in source.get("http", ()))
+
+
+def test_descriptions_of_services() -> None:
+    """What reflection gives is complete: a client can build everything from it."""
+    pool = DescriptorPool()
+    for file in (*files().values(), *service_files(declared_methods())):
+        pool.AddSerializedFile(file.SerializeToString())
+    for path in DECLARED:
+        _, service, name = path.split("/")
+        method = pool.FindServiceByName(service).methods_by_name[name]
+        assert method.input_type.full_name == REFERENCE[path]["request"]
+        assert method.output_type.full_name == REFERENCE[path]["response"]
+        assert method.client_streaming == REFERENCE[path]["client_streaming"]
+        assert method.server_streaming == REFERENCE[path]["server_streaming"]
 
 
 def _route(route: dict[str, Any]) -> Route:

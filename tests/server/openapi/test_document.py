@@ -10,6 +10,7 @@ from typing import Any
 
 import argocd_python_client.api
 import pytest
+import schemathesis
 from click.testing import CliRunner
 
 from tests.wire import oracle
@@ -67,13 +68,41 @@ def test_operation(verb: str, path: str, name: str, method: Any, route: Any) -> 
     if route.get("body") == "*":
         assert "query" not in given.values()
     else:
-        assert {name.partition(".")[0] for name, where in given.items() if where == "query"} <= fields
+        assert {name.partition(".")[0] for name, where in given.items() if where == "query"} <= fields | {
+            "fields",
+            "download",
+        }
         plain = {
             oracle.json_key(field)
             for field in oracle.MESSAGES[method["request"]]
             if field["type"] in oracle.SCALARS
         }
         assert plain - {route.get("body")} <= set(given)
+
+
+def test_it_is_openapi() -> None:
+    schema = schemathesis.openapi.from_dict(DOCUMENT)
+    schema.validate()
+    assert len(list(schema.get_all_operations())) == len(OPERATIONS)
+
+
+def test_what_the_transport_takes() -> None:
+    """api.md 3, "`fields` query filter"."""
+    with_fields = {
+        path
+        for (_, path), operation in OPERATIONS.items()
+        if any(parameter["name"] == "fields" for parameter in operation["parameters"])
+    }
+    assert with_fields == {
+        "/api/v1/applications",
+        "/api/v1/projects",
+        "/api/v1/applications/{applicationName}/managed-resources",
+        "/api/v1/stream/applications/{applicationName}/resource-tree",
+        "/api/v1/stream/applications",
+        "/api/v1/stream/applicationsets",
+        "/api/v1/applications/{name}/pods/{podName}/logs",
+        "/api/v1/applications/{name}/logs",
+    }
 
 
 def test_references_lead_somewhere() -> None:

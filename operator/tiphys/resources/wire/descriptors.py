@@ -54,6 +54,8 @@ def proto_name(kind: type[msgspec.Struct]) -> str:
 
 def file_name(package: str) -> str:
     """The name of the file that describes a package's messages."""
+    if package == "google.protobuf":
+        return "google/protobuf/empty.proto"  # where everybody has it
     return package.replace(".", "/") + ".proto"
 
 

@@ -14,6 +14,29 @@ Parameter = dict[str, Any]
 
 _IN_PATH = re.compile(r"\{([\w.]+)(?:=[^}]*)?\}")
 
+_FIELDS: Parameter = {
+    "name": "fields",
+    "in": "query",
+    "type": "string",
+    "description": "Only these parts of the answer, as paths with commas between; - before one: all others.",
+}
+_DOWNLOAD: Parameter = {
+    "name": "download",
+    "in": "query",
+    "type": "boolean",
+    "description": "The log as a plain text file.",
+}
+BESIDE_THE_REQUEST: dict[str, tuple[Parameter, ...]] = {
+    "/application.ApplicationService/List": (_FIELDS,),
+    "/application.ApplicationService/ManagedResources": (_FIELDS,),
+    "/application.ApplicationService/PodLogs": (_FIELDS, _DOWNLOAD),
+    "/application.ApplicationService/Watch": (_FIELDS,),
+    "/application.ApplicationService/WatchResourceTree": (_FIELDS,),
+    "/applicationset.ApplicationSetService/Watch": (_FIELDS,),
+    "/project.ProjectService/List": (_FIELDS,),
+}
+"""What the HTTP transport itself takes from the query (api.md 3), by the method's path."""
+
 
 def plain_path(path: str) -> str:
     """The path as OpenAPI writes it: ``{rest=**}`` → ``{rest}``."""
@@ -39,7 +62,7 @@ def parameters_of(
     if route.body != "*":
         taken = {*in_path, route.body}
         found += _query(method.request, "", taken, messages, definitions)
-    return found
+    return [*found, *BESIDE_THE_REQUEST.get(method.path, ())]
 
 
 def _body(method: Method, route: Route, messages: Messages, definitions: Definitions) -> Parameter:
