@@ -131,7 +131,7 @@ def _number(text: str, limit: int) -> int:
 
 def _merged(message: T, content: Content) -> T:
     kind = type(message)
-    names = {info.encode_name: info.name for info in msgspec.structs.fields(kind)}
+    names = _attributes(kind)
     read = decode_as(kind, {name: value for name, value in content.items() if not isinstance(value, dict)})
     changes = {names[name]: getattr(read, names[name]) for name in content}
     for name, value in content.items():
@@ -142,6 +142,12 @@ def _merged(message: T, content: Content) -> T:
         elif isinstance(value, dict):
             changes[names[name]] = {**getattr(message, names[name]), **value}
     return msgspec.structs.replace(message, **changes)
+
+
+@cache
+def _attributes(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """JSON name → attribute; asking msgspec each time costs more than everything else here."""
+    return {info.encode_name: info.name for info in msgspec.structs.fields(kind)}
 
 
 @cache
