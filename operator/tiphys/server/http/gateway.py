@@ -198,13 +198,18 @@ def _text_of(method: Method, call: Call, answer: msgspec.Struct | Encoded) -> by
     fields = Fields.parse(text) if text else None
     end = b"\n" if method.path == APPLICATIONS else b""
     if fields is None:
-        return (answer.json() if isinstance(answer, Encoded) else gojson.dumps(answer)) + end
+        return _ended(answer.json() if isinstance(answer, Encoded) else gojson.dumps(answer), end)
     if isinstance(answer, Encoded) and answer.select is not None:
-        return answer.select(text.split(",")) + end
+        return _ended(answer.select(text.split(",")), end)
     encoded = answer.json() if isinstance(answer, Encoded) else gojson.dumps(answer)
     if method.path == APPLICATIONS:
         return AppFields.parse(text.split(",")).filtered(encoded) + end
     return fields.filtered(encoded)
+
+
+def _ended(body: bytes, end: bytes) -> bytes:
+    """The text with its end, which large ones have already."""
+    return body if not end or body.endswith(end) else body + end
 
 
 def _certificate(request: web.Request) -> Mapping[str, tuple[str, ...]]:

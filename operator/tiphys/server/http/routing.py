@@ -132,15 +132,17 @@ class RouteTable:
         return {*self._by_verb, *self._open_ended}
 
     def _match(self, verb: str, components: list[str]) -> Found | None:
-        candidates = self._by_verb.get(verb, {}).get(_place(components), [])
-        open_ended = self._open_ended.get(verb)
-        if open_ended:
-            candidates = sorted([*candidates, *open_ended], key=lambda pattern: pattern.order)
-        for pattern in candidates:
-            found = pattern.match(components)
+        found, order = None, 0
+        for pattern in self._by_verb.get(verb, {}).get(_place(components), ()):
+            found, order = pattern.match(components), pattern.order
             if found is not None:
-                return found
-        return None
+                break
+        for pattern in self._open_ended.get(verb, ()):
+            if found is None or pattern.order < order:
+                earlier = pattern.match(components)
+                if earlier is not None:
+                    return earlier
+        return found
 
 
 def _bindings(methods: Iterable[Method]) -> Iterator[tuple[Method, Route]]:
