@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._unsent = 0
         self._received = 0
         self._paused_since: float | None = None
-        self._began = self.now()
+        self._began = self._progress = self.now()
         self._flushing = False
         self._leaving = False
         self._last_stream = _EVERY_STREAM
@@ -310,7 +310,7 @@ class Connection(asyncio.Protocol):
             self._flush_soon()
 
     async def room(self, stream: Stream) -> None:
-        """Wait until an answer of the stream may be encoded."""
+        """Wait until an answer of the stream may be made, and again until it may be encoded."""
         while (
             self._paused_since is not None or self._unsent > self.limits.unsent or self._window(stream) <= 0
         ):
@@ -349,6 +349,7 @@ class Connection(asyncio.Protocol):
             http2.send_data(stream.id, view[position : position + size])
             position += size
             self._gate.earn(EARNED_BY_DATA)
+        self._progress = self.now()
         self._pings.sent()
         self._flush_soon()
         return position
@@ -515,7 +516,7 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
             return
         for stream in tuple(self._streams.values()):
-            if stream.stalled_since is not None and now - stream.stalled_since > limits.stalled_after:
+            if self._has_stalled(stream, now):
                 self._http2.reset_stream(stream.id, CALM)
                 self._forget(stream)
             elif stream.task is None and now - stream.began > limits.unasked_after:
@@ -525,6 +526,15 @@ class Connection(asyncio.Protocol):
             return
         self._flush_soon()
         self._timer = self._loop.call_later(min(30, limits.stalled_after / 2), self._look_again)
+
+    def _has_stalled(self, stream: Stream, now: float) -> bool:
+        since = stream.stalled_since
+        if since is None:
+            return False
+        if self._window(stream) > 0:
+            # It waits for its turn, not for its client.
+            since = max(since, self._progress)
+        return now - since > self.limits.stalled_after
 
 
 def not_grpc(heading: Opening) -> tuple[int, str] | None:

@@ -201,6 +201,8 @@ class Stream:
     async def _serve(self) -> None:
         connection, bound = self._connection, self.bound
         code, message = Code.OK, ""
+        # Whoever has no room for an answer gets none made.
+        await connection.room(self)
         try:
             if bound.method.client_streaming:
                 request: Any = self._messages()
