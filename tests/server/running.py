@@ -21,6 +21,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from tests.controlplane import ControlPlane
 from tests.controlplane.installation import KINDS, wait_until_served
@@ -95,7 +96,7 @@ class Running(msgspec.Struct, eq=False):
         payload = jsonlib.dumps(body).encode() if body is not None else data
         async with self.session.request(
             verb,
-            self.base + path,
+            URL(self.base + path, encoded="%" in path),  # what is escaped stays so, as other clients do
             params=params,
             data=payload,
             headers={**sent, **(headers or {})},

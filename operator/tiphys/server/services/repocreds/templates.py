@@ -6,13 +6,15 @@ instead, so that it changes or deletes another template than the one named; we d
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tiphys.resources.messages.repocreds import RepoCredsResponse
 from tiphys.resources.messages.stored_repositories import RepoCreds, RepoCredsList
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, not_found
 from tiphys.server.guard import Guard
 from tiphys.server.services.differing import spec_differs
-from tiphys.server.services.repositories.resolving import find_exact
+from tiphys.server.services.repositories.resolving import find_exact, unescaped_segment
 from tiphys.server.services.repositories.secrets import Secrets, SecretTaken
 from tiphys.server.services.repositories.shown import given_template, sanitised_template, stored_template
 from tiphys.server.services.repositories.side import MISSING
@@ -80,6 +82,7 @@ class Templates:
         """
         if message is None:
             raise invalid_argument(MISSING)
+        message = msgspec.structs.replace(message, url=unescaped_segment(message.url))
         wanted = given_template(message)
         self._guard.enforce(call, self._resource, "update", wanted.url)
         existing = self._find(wanted.url)

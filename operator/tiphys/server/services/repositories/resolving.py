@@ -1,6 +1,7 @@
 """Which repository a call means, and its RBAC object (api.md 9, "Repository"). Pure."""
 
 from collections.abc import Callable, Iterable
+from urllib.parse import unquote
 
 from tiphys.server.api.failures import permission_denied, unknown
 from tiphys.settings.repositories import Repository
@@ -10,6 +11,15 @@ from tiphys.settings.urls import same_repository, without_credentials
 def rbac_object(project: str, name: str) -> str:
     """``project/name`` of what belongs to a project, else the bare name."""
     return f"{project}/{name}" if project else name
+
+
+def unescaped_segment(url: str) -> str:
+    """A URL that REST took out of the path and left escaped, as it does where it wins over the body.
+
+    In the reference nobody undoes that for ``RepoAccessQuery`` and ``RepoCredsUpdateRequest``, so that
+    these calls fail over REST for every URL.
+    """
+    return url if "/" in url else unquote(url)
 
 
 def find_visible(

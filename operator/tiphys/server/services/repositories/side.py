@@ -16,7 +16,12 @@ from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, not_f
 from tiphys.server.guard import Guard
 from tiphys.server.services.differing import spec_differs
 from tiphys.server.services.repositories.connections import ConnectionStates
-from tiphys.server.services.repositories.resolving import find_exact, find_visible, rbac_object
+from tiphys.server.services.repositories.resolving import (
+    find_exact,
+    find_visible,
+    rbac_object,
+    unescaped_segment,
+)
 from tiphys.server.services.repositories.secrets import Secrets, SecretTaken
 from tiphys.server.services.repositories.shown import given, sanitised, stored
 from tiphys.server.services.repositories.stored import REPOSITORY, WRITE_REPOSITORY
@@ -156,6 +161,7 @@ class Side:
         Raises:
             SourceError: it does not.
         """
+        request = msgspec.structs.replace(request, repo=unescaped_segment(request.repo))
         wanted = given(request)
         self._guard.enforce(call, self._resource, "create", rbac_object(wanted.project, wanted.url))
         await self._check(self._complete(wanted))
