@@ -10,6 +10,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote_plus, urlsplit
@@ -262,25 +263,44 @@ class Provider:
 
     def _tls(self) -> ssl.SSLContext:
         sso = self.sso
-        context = ssl.create_default_context()
         try:
-            if sso.is_dex and self._reach.dex_strict:
-                context = ssl.create_default_context(cafile=str(self._reach.dex_ca))
-            elif sso.oidc.root_ca:
-                context = ssl.create_default_context(cadata=sso.oidc.root_ca)
+            if sso.is_dex:
+                # As in the reference: Dex has a certificate of its own making and is reached inside the
+                # cluster; what is secret in the conversation is bound to its client secret.
+                return strict_context(self._reach.dex_ca) if self._reach.dex_strict else insecure_context()
+            if sso.insecure:
+                return insecure_context()
+            return ssl.create_default_context(cadata=sso.oidc.root_ca or None)
         except (OSError, ValueError):
             raise ProviderError("certificates", "the CA of the identity provider cannot be read") from None
-        if sso.insecure or (sso.is_dex and not self._reach.dex_strict):
-            # As in the reference: Dex has a certificate of its own making and is reached inside the
-            # cluster; what is secret in the conversation is bound to its client secret.
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
 
     def _address(self, url: str) -> str:
         if not self.sso.is_dex or not self._reach.dex:
             return url
         asked, inside = urlsplit(url), urlsplit(self._reach.dex)
         return asked._replace(scheme=inside.scheme, netloc=inside.netloc).geturl()
+
+
+@lru_cache(maxsize=1)
+def insecure_context() -> ssl.SSLContext:
+    """TLS that verifies nobody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def strict_context(ca: Path) -> ssl.SSLContext:
+    """TLS that trusts the CAs of a file only; read again when the file changes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return _strict_context(str(ca), ca.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _strict_context(ca: str, _changed: int) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca)
 
 
 class _Kept(Generic[T]):

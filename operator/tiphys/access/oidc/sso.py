@@ -345,7 +345,7 @@ class SingleSignOn:
         return Reach(
             dex=dex_address(settings),
             dex_strict=settings.params.server_dex_server_strict_tls,
-            dex_ca=Path(os.environ.get("ARGOCD_APP_CONF_PATH") or "/app/config") / "dex/tls/ca.crt",
+            dex_ca=dex_ca(),
             azure_token_file=os.environ.get("AZURE_FEDERATED_TOKEN_FILE", ""),
         )
 
@@ -379,6 +379,11 @@ def dex_address(settings: Settings) -> str:
     if "://" in address:
         return address.rstrip("/")
     return f"{'http' if settings.params.server_dex_server_plaintext else 'https'}://{address}"
+
+
+def dex_ca() -> Path:
+    """Where Dex's CA is mounted, for ``--dex-server-strict-tls``."""
+    return Path(os.environ.get("ARGOCD_APP_CONF_PATH") or "/app/config") / "dex/tls/ca.crt"
 
 
 def _subject(claims: Mapping[str, Any]) -> str:
