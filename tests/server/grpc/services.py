@@ -61,6 +61,7 @@ class Applications:
         self.made = 0
         self.ended: list[str] = []
         self.waiting = asyncio.Event()
+        self.gate = asyncio.Event()
         self._end = asyncio.Condition()
 
     async def has_ended(self, name: str, times: int = 1) -> None:
@@ -84,6 +85,9 @@ class Applications:
             if name == "wait":
                 self.waiting.set()
                 await asyncio.Event().wait()
+            if name == "gate":
+                self.waiting.set()
+                await self.gate.wait()
             if name.startswith("size-"):
                 return ManifestResponse(manifests=("x" * int(name[5:]),))
             return ManifestResponse(revision=name)
