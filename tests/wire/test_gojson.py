@@ -188,6 +188,7 @@ REFUSED = [
     pytest.param(b"\xff\xfe", "", id="no UTF-8"),
     pytest.param(b"[" * 1_000_000, "", id="deep"),
     pytest.param(b'{"a":' * 1_000_000, "", id="deep objects"),
+    pytest.param(b'{"spec":{"info":[' + b"{}," * 500_000 + b"{}]}}", "", id="many parts"),
     pytest.param(b'{"metadata":{"generation":"5"}}', "metadata.generation", id="quoted number"),
     pytest.param(b'{"metadata":{"generation":5.0}}', "metadata.generation", id="fraction"),
     pytest.param(b'{"metadata":{"generation":9223372036854775808}}', "metadata.generation", id="too large"),

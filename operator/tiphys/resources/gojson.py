@@ -36,6 +36,12 @@ _ESCAPES = (
     (b">", rb"\u003e"),
 )
 _LINE_ENDS = (("\u2028".encode(), rb"\u2028"), ("\u2029".encode(), rb"\u2029"))
+LARGE = 1 << 20
+"""Bytes of a text above which its objects and lists are counted before it is decoded."""
+
+MOST_PARTS = 500_000
+"""Most objects and lists in a large text (those in texts inside, such as manifests, count, too)."""
+
 _RANGES = {"int32": 1 << 31, "int64": 1 << 63}
 
 
@@ -82,6 +88,8 @@ def first_value(kind: str, data: bytes) -> Any:
     """
     if not data.strip():
         return None
+    if len(data) > LARGE and data.count(b"{") + data.count(b"[") > MOST_PARTS:
+        raise InvalidObject(kind, "", f"more than {MOST_PARTS} objects and lists in one body")
     try:
         return msgspec.json.decode(data)
     except RecursionError:

@@ -17,6 +17,13 @@ from tiphys.resources.wire.errors import WireError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+LARGE = 1 << 20
+"""Bytes of a message above which its parts are counted before they become structs."""
+
+MOST_PARTS = 250_000
+"""Most messages, list items and map entries in a large message: an empty one is two bytes on the wire and
+a hundred times that as a struct."""
+
 
 @cache
 def _prepared(kind: type[msgspec.Struct]) -> tuple[str, type[ProtoMessage], Converter]:
@@ -52,6 +59,8 @@ def decode(kind: type[T], data: bytes) -> T:
         read = proto.FromString(data)
         if not read.IsInitialized():
             raise WireError(name, _missing(read))
+        if len(data) > LARGE and _has_too_many_parts(read):
+            raise WireError(name, f"proto: more than {MOST_PARTS} parts in one message")
         value: T = convert.value(read)
     except DecodeError:
         raise WireError(name, "proto: cannot parse invalid wire-format data") from None
@@ -75,6 +84,24 @@ def missing_required(message: msgspec.Struct) -> str:
     except (ValueError, TypeError) as error:
         raise WireError(name, str(error)) from None
     return "" if made.IsInitialized() else _missing(made)
+
+
+def _has_too_many_parts(message: Any) -> bool:
+    count = 0
+    left = [message]
+    while left and count <= MOST_PARTS:
+        for field, value in left.pop().ListFields():
+            if field.is_repeated:
+                count += len(value)
+                if count > MOST_PARTS:
+                    return True
+                if field.message_type is not None:
+                    items = value.values() if hasattr(value, "values") else value
+                    left.extend(item for item in items if isinstance(item, ProtoMessage))
+            elif field.message_type is not None:
+                count += 1
+                left.append(value)
+    return count > MOST_PARTS
 
 
 def _missing(message: Any) -> str:
