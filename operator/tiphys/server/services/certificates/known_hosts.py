@@ -48,7 +48,9 @@ class HostKey(msgspec.Struct, frozen=True):
         InvalidHostKey: it is no public key, or one of another kind.
         """
         words = self.data.split()
-        if not words or not _KEY_TYPE.fullmatch(self.kind) or any(c.isspace() for c in self.host):
+        # a line break would bring a line of its own, for another host
+        one_line = self.data.isprintable() and not any(c.isspace() for c in self.host)
+        if not words or not one_line or not _KEY_TYPE.fullmatch(self.kind):
             raise InvalidHostKey(f"no valid SSH host key for {self.host}")
         try:
             blob = base64.b64decode(words[0], validate=True)
