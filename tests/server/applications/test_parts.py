@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from tiphys.reconcile.statuses import merge_patch
 from tiphys.resources.application import Application, decode, to_json
+from tiphys.resources.gojson import dumps
 from tiphys.resources.messages.application import ApplicationQuery
 from tiphys.resources.messages.trees import ApplicationTree, ResourceNode
 from tiphys.resources.status import HealthStatus, ResourceStatus
+from tiphys.resources.wire.codec import encode
 from tiphys.server.api.failures import ApiFailure, Code
 from tiphys.server.services.applications.access import is_name
 from tiphys.server.services.applications.deleting import wanted_finalizers
@@ -22,6 +24,7 @@ from tiphys.server.services.applications.reading import with_health
 from tiphys.server.services.applications.validation import duplicate_source_name, managed_by_problem
 from tiphys.server.services.applications.writing import Whole, edit, merge
 from tiphys.server.streams.catalog import Entry
+from tiphys.server.streams.fragments import Codec, Fragment
 
 PLAIN = "resources-finalizer.argocd.argoproj.io"
 
@@ -212,11 +215,14 @@ def test_duplicate_names_of_sources() -> None:
 # Lists
 
 
-def entries(*names: str, **status: Any) -> list[Entry]:
-    return [
-        Entry((name, "argocd"), "p", f"p/{name}", number + 1, app(name))
-        for number, name in enumerate(sorted(names))
-    ]
+def entry(name: str, number: int, **status: Any) -> Entry:
+    application = app(name, status=status)
+    fragment = Fragment(application, Codec(dumps, encode))
+    return Entry((name, "argocd"), "p", f"p/{name}", number, {}, fragment)
+
+
+def entries(*names: str) -> list[Entry]:
+    return [entry(name, number + 1) for number, name in enumerate(sorted(names))]
 
 
 def names(page: Page) -> list[str]:
@@ -239,10 +245,7 @@ def test_a_page_goes_on_where_the_last_ended_although_others_came_and_went() -> 
 
 def test_sorting() -> None:
     health = {"a": "Healthy", "b": "Degraded", "c": "Healthy"}
-    found = [
-        Entry((name, "n"), "p", "", 1, app(name, status={"health": {"status": status}}))
-        for name, status in health.items()
-    ]
+    found = [entry(name, 1, health={"status": status}) for name, status in health.items()]
     assert names(page_of(found, "health", "", "")) == ["b", "a", "c"]
     assert names(page_of(found, "-health", "", "")) == ["c", "a", "b"]
     assert names(page_of(found, "-name", "", "")) == ["c", "b", "a"]

@@ -12,7 +12,7 @@ from tiphys.resources.application import Application, decode
 from tiphys.resources.identity import AppKey
 from tiphys.server.api.failures import ApiFailure, Code
 from tiphys.server.streams.fanout import Change, FanOut, number_of
-from tiphys.server.streams.fragments import Codec, Fragments, join_json, join_proto, varint
+from tiphys.server.streams.fragments import Codec, Fragments, join_proto, varint
 
 
 class Counting:
@@ -165,8 +165,6 @@ def test_versions_that_are_no_numbers_count_as_none(version: str | None, number:
 
 
 def test_joined_lists() -> None:
-    assert join_json([]) == b"null"
-    assert join_json([b"{}", b"1"]) == b"[{},1]"
     assert join_proto(b"\x12", [b"a", b""]) == b"\x12\x01a\x12\x00"
 
 

@@ -36,7 +36,7 @@ class Encoded(msgspec.Struct, frozen=True):
     """An answer that is encoded already (a list joined out of fragments, an event told to many).
 
     Attributes:
-        json: the JSON text, without a newline at its end.
+        json: the JSON text; a list may have its newline at the end already (one copy less).
         proto: makes the protobuf bytes; only one of both is ever asked for.
         subject: name of the object an event is about (equal events in a row are sent once, api.md 3).
         select: makes the JSON text of only some ``fields`` (api.md 3), cheaper than filtering ``json``;

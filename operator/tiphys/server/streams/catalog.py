@@ -13,7 +13,7 @@ from tiphys.reconcile.stores import Store
 from tiphys.resources.application import Application
 from tiphys.server.guard import app_object
 from tiphys.server.streams.fragments import Fragment, Fragments
-from tiphys.server.streams.selectors import Selector
+from tiphys.server.streams.selectors import Labels, Selector
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -23,13 +23,20 @@ class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
         order: name and namespace, by which lists are sorted.
         named: its RBAC object.
         version: resourceVersion as a number; 0 when it is none.
+        fragment: its encoded forms.
     """
 
     order: tuple[str, str]
     project: str
     named: str
     version: int
-    app: Application
+    labels: Labels
+    fragment: Fragment[Application]
+
+    @property
+    def app(self) -> Application:
+        """The Application itself."""
+        return self.fragment.object
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -74,10 +81,6 @@ class Catalog:
                 found = [entry for entry in found if shown[entry.order[1]]]
         return found
 
-    def fragment(self, entry: Entry) -> Fragment[Application]:
-        """The encoded forms of an entry."""
-        return self._fragments.of(entry.app)
-
     def _candidates(self, filters: Filters) -> Iterable[Entry]:
         """What passes the filters that concern the Application itself."""
         found: Iterable[Entry]
@@ -90,10 +93,9 @@ class Catalog:
             found = sorted((entry for entries in some for entry in entries), key=_order)
         else:
             found = self._sorted
-        selector, repo = filters.selector, filters.repo
-        if selector is not None and not selector.is_empty:
-            found = [entry for entry in found if selector.matches(entry.app.metadata.labels)]
-        if repo:
+        for term in filters.selector.terms if filters.selector is not None else ():
+            found = [entry for entry in found if term(entry.labels)]
+        if repo := filters.repo:
             found = [e for e in found if e.app.spec.effective_sources()[0].repo_url == repo]
         return found
 
@@ -118,7 +120,8 @@ class Catalog:
             project,
             app_object(project, key.namespace, key.name, self._control),
             int(version) if version.isdecimal() else 0,
-            app,
+            app.metadata.labels or {},
+            self._fragments.of(app),
         )
         insort(self._sorted, entry, key=_order)
         self._by_project.setdefault(project, {})[entry.order] = entry

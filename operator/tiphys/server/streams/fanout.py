@@ -202,6 +202,10 @@ class FanOut(Generic[T]):
             ADDED, self._fragments.of(item) if current else self._fragments.apart(item), self._field
         )
 
+    def first(self, fragment: Fragment[T]) -> Change[T]:
+        """The same, of a fragment that is at hand."""
+        return Change(ADDED, fragment, self._field)
+
     def _forget(self, number: int) -> None:
         self._subscribers.pop(number, None)
 

@@ -67,7 +67,8 @@ class Fragments(Generic[T]):
 
     def of(self, item: T) -> Fragment[T]:
         """The fragment of this version of an object; made anew where another version is held."""
-        key = AppKey(item.metadata.namespace, item.metadata.name)
+        metadata = item.metadata
+        key = AppKey(metadata.namespace, metadata.name)
         held = self._held.get(key)
         if held is None or held.object is not item:
             held = self._held[key] = Fragment(item, self._codec)
@@ -84,12 +85,6 @@ class Fragments(Generic[T]):
         held = self._held.get(key)
         if held is not None and held.object is not new:
             del self._held[key]
-
-
-def join_json(items: Iterable[bytes]) -> bytes:
-    """A JSON array of encoded items; ``null`` when there are none, as Go writes an empty slice."""
-    body = b",".join(items)
-    return b"[" + body + b"]" if body else b"null"
 
 
 def join_proto(tag: bytes, items: Iterable[bytes]) -> bytes:

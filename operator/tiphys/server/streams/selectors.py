@@ -35,6 +35,11 @@ class Selector:
         labels = labels or {}
         return all(term(labels) for term in self._terms)
 
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """What must all be true of an object's labels; for those who ask of many objects."""
+        return self._terms
+
 
 class _Reader:
     def __init__(self, text: str):

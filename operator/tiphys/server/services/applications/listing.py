@@ -30,7 +30,7 @@ from tiphys.server.http.answers import encode_plain
 from tiphys.server.http.app_fields import AppFields
 from tiphys.server.state import State
 from tiphys.server.streams.catalog import Catalog, Entry, Filters
-from tiphys.server.streams.fragments import Fragment, join_json, join_proto, varint
+from tiphys.server.streams.fragments import Fragment, join_proto, varint
 from tiphys.server.streams.selectors import Selector, SelectorError
 
 SLICE = 100
@@ -80,7 +80,7 @@ class ApplicationListing:
         )
         found = self._catalog.find(filters, self._guard.permits(call, "applications", "get"))
         page = page_of(found, call.parameter("sort"), call.parameter("limit"), call.parameter("continue"))
-        fragments = [self._catalog.fragment(entry) for entry in page.entries]
+        fragments = [entry.fragment for entry in page.entries]
         await encoded(fragments, json=call.transport == "rest")
         meta = ListMeta(
             resource_version=str(self._state.apps.newest),
@@ -109,13 +109,10 @@ def read_selector(text: str | None, prefix: str = "") -> Selector:
 
 async def encoded(fragments: Sequence[Fragment[Application]], *, json: bool) -> None:
     """Encode what is not yet, letting others have their turn in between."""
-    made = 0
-    for fragment in fragments:
-        if fragment.has(json=json):
-            continue
+    missing = [fragment for fragment in fragments if not fragment.has(json=json)]
+    for number, fragment in enumerate(missing):
         _ = fragment.json if json else fragment.proto
-        made += 1
-        if made % SLICE == 0:
+        if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
 
 
@@ -123,8 +120,8 @@ def answer_of(meta: ListMeta, fragments: Sequence[Fragment[Application]], etag: 
     """The list in whatever form it is asked for."""
 
     def json() -> bytes:
-        items = join_json([fragment.json for fragment in fragments])
-        return b'{"metadata":%b,"items":%b}' % (dumps(meta), items)
+        head = b'{"metadata":%b,"items":' % dumps(meta)
+        return joined(head, [fragment.json for fragment in fragments], b"}\n")
 
     def proto() -> bytes:
         head = encode(meta)
@@ -133,10 +130,20 @@ def answer_of(meta: ListMeta, fragments: Sequence[Fragment[Application]], etag: 
 
     def select(fields: Sequence[str]) -> bytes:
         wanted = AppFields.parse(fields)
-        items = join_json([_selected(fragment, wanted) for fragment in fragments])
-        return b'{"items":%b,"metadata":%b}' % (items, dumps(meta))
+        items = [_selected(fragment, wanted) for fragment in fragments]
+        return joined(b'{"items":', items, b',"metadata":%b}\n' % dumps(meta))
 
     return Encoded(json, proto, select=select, etag=etag)
+
+
+def joined(head: bytes, items: Sequence[bytes], tail: bytes) -> bytes:
+    """A JSON array between two texts, in one go: such a list may have tens of megabytes."""
+    if not items:
+        return b"%bnull%b" % (head, tail)
+    first, last = b"%b[%b" % (head, items[0]), b"%b]%b" % (items[-1], tail)
+    if len(items) == 1:
+        return b"%b[%b]%b" % (head, items[0], tail)
+    return b",".join((first, *items[1:-1], last))
 
 
 def _selected(fragment: Fragment[Application], wanted: AppFields) -> bytes:

@@ -18,7 +18,7 @@ from tiphys.server.guard import Guard, app_object
 from tiphys.server.services.applications.listing import SLICE, projects_of, read_selector
 from tiphys.server.state import State
 from tiphys.server.streams.catalog import Catalog, Filters
-from tiphys.server.streams.fanout import Change, FanOut, number_of
+from tiphys.server.streams.fanout import DELETED, Change, FanOut, number_of
 from tiphys.server.streams.selectors import Selector
 
 
@@ -56,7 +56,8 @@ class WatchFilter:
         project = app.spec.project_name
         if self._projects and project not in self._projects:
             return False
-        if self._version and change.version < self._version:
+        # Of a deletion the last known state is told, which may be older than the watch.
+        if change.kind != DELETED and change.version < self._version:
             return False
         if self._selector is not None and not self._selector.matches(app.metadata.labels):
             return False
@@ -100,7 +101,7 @@ class ApplicationWatching:
                 filters = Filters(name=name, projects=projects, selector=selector)
                 snapshot = sorted(self._catalog.find(filters, permits), key=lambda each: each.order[::-1])
                 for number, entry in enumerate(snapshot):
-                    first = self._feed.initial(entry.app)
+                    first = self._feed.first(entry.fragment)
                     if wanted(first):
                         yield first.answer()
                     if number % SLICE == SLICE - 1:
