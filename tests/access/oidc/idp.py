@@ -85,11 +85,10 @@ class Idp:
             "iat": now,
             "exp": now + lifetime,
             "jti": secrets.token_hex(8),
+            "nonce": nonce or None,
             **PEOPLE[name],
             **self.behaviour.get("claims", {}),
         }
-        if nonce:
-            made["nonce"] = nonce
         return {key: value for key, value in made.items() if value is not None}
 
     async def discovery(self, request: web.Request) -> web.Response:

@@ -188,7 +188,7 @@ class Provider:
     async def _tokens(self, fields: dict[str, str]) -> Tokens:
         config = self.sso.oidc
         discovery = await self.discovery()
-        auth = None
+        headers = {}
         if config.azure.workload_identity:
             assertion = await asyncio.to_thread(_read, self._reach.azure_token_file)
             fields |= {
@@ -197,13 +197,14 @@ class Provider:
                 "client_assertion": assertion,
             }
         elif config.client_secret and discovery.takes_basic:
-            auth = aiohttp.BasicAuth(_form(config.client_id), _form(config.client_secret))
+            shown = aiohttp.encode_basic_auth(_form(config.client_id), _form(config.client_secret))
+            headers["Authorization"] = shown
         else:
             fields["client_id"] = config.client_id
             if config.client_secret:
                 fields["client_secret"] = config.client_secret
         _, body = await self._request(
-            "POST", discovery.token_endpoint, "token endpoint", data=fields, auth=auth
+            "POST", discovery.token_endpoint, "token endpoint", data=fields, headers=headers
         )
         found = _object(body, "token endpoint")
         expires = found.get("expires_in")
