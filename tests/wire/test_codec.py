@@ -92,6 +92,11 @@ def test_a_damaged_message_is_a_message_or_an_error(seed, position, byte):
 
 
 CASES = [
+    pytest.param(
+        LogEntry(content="", time_stamp="2026-01-31T12:00:00Z", last=False, time_stamp_str="", pod_name=""),
+        b"\x0a\x00\x12\x08\x08\xc0\xdd\xf7\xcb\x06\x10\x00\x18\x00\x22\x00\x2a\x00",
+        id="times have nanos",
+    ),
     pytest.param(ApplicationQuery(), b"", id="pointers only when set"),
     pytest.param(ApplicationQuery(name="", project=("a",)), b"\x0a\x00\x42\x01a", id="a set pointer to zero"),
     pytest.param(ApplicationServerSideDiffResponse(modified=False), b"\x10\x00", id="required zero"),
@@ -104,6 +109,16 @@ def test_encoding_rules(value, data):
     """api.md 6, "Encoding rules"."""
     assert encode(value) == data
     assert decode(type(value), data) == value
+
+
+def test_the_zero_time_is_an_empty_message():
+    zero = Application(metadata=ObjectMeta(creation_timestamp="0001-01-01T00:00:00Z"))
+    assert encode(zero) == encode(Application())
+    far = oracle.message_class(f"{oracle.META}.Time")(seconds=-62135596800)
+    meta = b"\x42" + bytes([far.ByteSize()]) + far.SerializeToString()
+    assert decode(ObjectMeta, meta) == ObjectMeta()
+    assert decode(ObjectMeta, b"\x42\x00") == ObjectMeta()
+    assert decode(ObjectMeta, b"\x42\x02\x08\x00").creation_timestamp == "1970-01-01T00:00:00Z"
 
 
 def test_unknown_fields_are_skipped():

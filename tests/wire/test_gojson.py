@@ -162,6 +162,9 @@ READ = [
         id="times in UTC",
     ),
     pytest.param(
+        b'{"metadata":{"creationTimestamp":"0001-01-01T00:00:00Z"}}', Application(), id="Go's zero time"
+    ),
+    pytest.param(
         b'{"kind":"Pod","apiVersion":"v1"}', Application(), id="type meta does not pass the gateway"
     ),
     pytest.param(

@@ -23,10 +23,14 @@ import yaml
 from tiphys.resources.decoding import decode_as
 from tiphys.resources.errors import InvalidObject
 from tiphys.resources.messages.overrides import OverrideIgnoreDiff, ResourceOverride
+from tiphys.resources.meta import NO_TIME
 from tiphys.resources.times import from_timestamp, to_timestamp
 from tiphys.resources.wire.fields import JSON, MICRO_TIME, RAW_EXTENSION, TIME, Field, Many, messages
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+"""Go's time that is not set."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -272,13 +276,14 @@ def _read_time(value: Any) -> Any:
     if value is None or not isinstance(value, str):
         return value
     try:
-        return to_timestamp(from_timestamp(value))
+        moment = to_timestamp(from_timestamp(value))
+        return NO_TIME if moment == ZERO_TIME else moment
     except (ValueError, OverflowError):
         raise _WrongValue(f"parsing time {json.dumps(value)}: not in RFC 3339") from None
 
 
 def _read_micro_time(value: Any) -> Any:
     text = _read_time(value)
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not text:
         return text
     return f"{text[:-1]}.{from_timestamp(value).microsecond:06}Z"

@@ -41,7 +41,9 @@ def time_content(text: str) -> Content:
     Raises:
         ValueError: no RFC 3339 text.
     """
-    return {"seconds": _seconds(text), "nanos": 0} if text else {}
+    if not text or (seconds := _seconds(text)) == ZERO_TIME:
+        return {}
+    return {"seconds": seconds, "nanos": 0}
 
 
 def time_value(message: Any) -> Timestamp:
