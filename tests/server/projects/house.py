@@ -39,8 +39,10 @@ from tiphys.server.api.failures import ApiFailure, failure_of
 from tiphys.server.api.invoke import unescaped
 from tiphys.server.api.rpc import Method, methods_of
 from tiphys.server.guard import Guard
+from tiphys.server.services.applicationsets.service import applicationset_services
 from tiphys.server.services.clusters.service import ClusterService
 from tiphys.server.services.events import AuditLog
+from tiphys.server.services.notifications import NotificationService
 from tiphys.server.services.projects.service import ProjectService
 from tiphys.server.state import State
 from tiphys.settings.clusters import Cluster
@@ -109,6 +111,21 @@ class House(msgspec.Struct, eq=False):
         except Exception as error:
             raise Refused(failure_of(error)) from error
         return to_json(answer)
+
+    async def watch(
+        self, path: str, request: Mapping[str, Any], *, by: Identity = ADMIN
+    ) -> AsyncIterator[Any]:
+        """The events of a stream as JSON."""
+        method = self.methods[path]
+        message = msgspec.convert(dict(request), method.request)
+        answers = method.handler(Call(identity=by), message)
+        try:
+            async for answer in answers:
+                yield msgspec.json.decode(answer.json())
+        except ApiFailure as failure:
+            raise Refused(failure) from failure
+        finally:
+            await answers.aclose()
 
     async def refused(
         self, path: str, request: Mapping[str, Any], *, by: Identity = ADMIN
@@ -271,6 +288,8 @@ async def _furnish(base: Foundation, controllers: Controllers, plane: ControlPla
     services = (
         ProjectService(state, guard, audit, access.sessions, lambda: str(uuid4())),
         ClusterService(state, guard),
+        *applicationset_services(state, guard, audit),
+        NotificationService(state),
     )
     methods = {f"{method.service}/{method.name}": method for each in services for method in methods_of(each)}
     return House(base, controllers, access, state, queue, methods, plane, {})

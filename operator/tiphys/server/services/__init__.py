@@ -13,10 +13,12 @@ from tiphys.server.guard import Guard
 from tiphys.server.services.accounts import AccountService
 from tiphys.server.services.applications.resources.service import resource_services
 from tiphys.server.services.applications.service import application_services
+from tiphys.server.services.applicationsets.service import applicationset_services
 from tiphys.server.services.certificates import CertificateService
 from tiphys.server.services.clusters.service import ClusterService
 from tiphys.server.services.events import AuditLog
 from tiphys.server.services.gpgkeys import GPGKeyService
+from tiphys.server.services.notifications import NotificationService
 from tiphys.server.services.projects.service import ProjectService
 from tiphys.server.services.repocreds import RepoCredsService
 from tiphys.server.services.repositories import RepositoryService
@@ -54,6 +56,8 @@ def all_services(parts: Parts) -> tuple[object, ...]:
         SettingsService(lambda: parts.state.settings, parts.access.accounts),
         VersionService(),
         ClusterService(parts.state, parts.guard),
+        *applicationset_services(parts.state, parts.guard, parts.audit),
+        NotificationService(parts.state),
         ProjectService(parts.state, parts.guard, parts.audit, parts.access.sessions, lambda: str(uuid4())),
         RepositoryService(parts.state, parts.guard),
         RepoCredsService(parts.state, parts.guard),

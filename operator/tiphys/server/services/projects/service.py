@@ -82,9 +82,9 @@ class ProjectService:
         """The projects that the caller may read."""
         permitted = self._guard.permits(call, "projects", "get")
         known = self._projects.all()
-        newest = max((int(each.metadata.resource_version or 0) for each in known), default=0)
+        newest = str(self._state.projects.newest or "")
         return AppProjectList(
-            metadata=ListMeta(resource_version=str(newest) if newest else ""),
+            metadata=ListMeta(resource_version=newest),
             items=tuple(project for project in known if permitted(project.name)),
         )
 
