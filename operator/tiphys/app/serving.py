@@ -35,6 +35,7 @@ from tiphys.server.services import Parts as ServiceParts
 from tiphys.server.services import all_services
 from tiphys.server.services.events import AuditLog
 from tiphys.server.services.version import product_version
+from tiphys.server.sso.routes import SsoOptions, SsoRoutes
 from tiphys.server.state import State
 from tiphys.server.webhooks.events import Push
 from tiphys.server.webhooks.receiver import Webhooks
@@ -100,13 +101,25 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     standard = standard_services(methods)
     grpc = GrpcProtocol(methods, invoker, limits, standard)
     webhooks = Webhooks(state, count=metrics.webhook, unaffected=partial(_is_unaffected, controllers))
+    http = options_of(params)
+    sso = SsoRoutes(
+        access,
+        settings,
+        SsoOptions(
+            href=http.href,
+            root_path=http.root_path,
+            secure=http.secure_cookies,
+            max_cookies=http.max_cookies,
+        ),
+    )
+    closing.push_async_callback(sso.close)
     options = msgspec.structs.replace(
-        options_of(params),
+        http,
         swagger=None if params.server_disable_swagger_ui else lambda: render(methods),
         badge=StateBadges(state),
         health=partial(_health, base),
         grpc_web=GrpcWeb(methods, invoker, limits, grpc.ledger, standard).handle,
-        extra_routes=(ExtraRoute("/api/webhook", webhooks.handle),),
+        extra_routes=(ExtraRoute("/api/webhook", webhooks.handle), *sso.routes()),
     )
     certificates = Certificates(
         settings, base.client, base.options.namespace, state.clock, insecure=params.server_insecure
