@@ -67,6 +67,14 @@ async def test_only_the_exact_accept_asks_for_events(api: Site) -> None:
     assert answer.text == '{"result":{}}\n'
 
 
+@pytest.mark.parametrize("path", [WATCH, "/api/v1/applications/a/logs?download=true"])
+async def test_a_renewed_token_comes_with_the_head(api: Site, path: str) -> None:
+    answer = await api.get(path, headers={"Authorization": "Bearer old"})
+    assert answer.headers["Set-Cookie"].startswith("argocd.token=fresh; ")
+    assert answer.headers["Grpc-Metadata-Renew-Token"] == "fresh"
+    assert answer.headers["Grpc-Metadata-Content-Type"] == "application/grpc"
+
+
 async def test_silent_streams_are_kept_alive() -> None:
     async with site(HttpOptions(keepalive_seconds=0.05)) as api:
         api.stage.events = [encoded("{}"), None]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.server.http.sample import Stage
 from tests.server.port.running import Port, running
+from tiphys.server.http.bodies import BodyRoom
 from tiphys.server.http.options import HttpOptions
 from tiphys.server.port.http1 import Http1Options
 
@@ -154,6 +155,39 @@ async def test_a_chunked_body_is_counted_as_it_comes() -> None:
     async with running(http=HttpOptions(max_body_bytes=1_000_000)) as port:
         answer = await port.say(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 40)
     assert status_of(answer) == 429
+
+
+LARGE = b'{"metadata":{"name":"' + b"x" * 400_000 + b'"}}'
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_large_bodies_are_taken_from_those_who_are_let_in(chunked: bool) -> None:
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(LARGE)
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(LARGE), LARGE) if chunked else LARGE
+    async with running() as port:
+        rest = framing + b"\r\nConnection: close\r\n\r\n" + body
+        known = await port.say(POST + rest)
+        stranger = await port.say(POST.replace(b"Bearer x", b"") + rest)
+    assert (status_of(known), status_of(stranger)) == (200, 401)
+
+
+async def test_halves_of_many_bodies_find_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BodyRoom.__init__, "__defaults__", (1_000_000, 2_000_000))
+    async with running() as port:
+        halves = [await port.open() for _ in range(10)]
+        for wire in halves:
+            wire.writer.write(POST + b"Content-Length: 200000\r\n\r\n" + b" " * 190_000)
+        answers = [asyncio.ensure_future(each.reader.readuntil(b"\r\n\r\n")) for each in halves]
+        await _until(lambda: sum(each.done() for each in answers) == 5)  # five times 190,000 fit
+        assert all(status_of(each.result()) == 429 for each in answers if each.done())
+        for each in answers:
+            each.cancel()
+        for wire in halves:
+            wire.close()
+        whole = POST + b"Content-Length: 200000\r\nConnection: close\r\n\r\n" + b" " * 200_000
+        async with asyncio.timeout(10):  # what is given up is given back
+            while status_of(await port.say(whole)) != 200:
+                pass
 
 
 async def test_a_body_that_says_it_is_compressed_is_not_unpacked() -> None:

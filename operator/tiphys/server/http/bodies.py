@@ -6,7 +6,7 @@ the answer, since nobody knows what else would come.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.client_exceptions import ClientPayloadError
@@ -30,24 +30,77 @@ def too_large(size: int, limit: int) -> ApiFailure:
     return ApiFailure(Code.RESOURCE_EXHAUSTED, f"grpc: received message larger than max ({size} vs. {limit})")
 
 
-async def read_body(request: web.Request, *, limit: int, seconds: float) -> bytes:
+SMALL_BYTES = 256 * 1024
+"""What is larger is taken from callers only who are let in first."""
+
+ALL_SMALL_BYTES = 64 * 1024 * 1024
+ALL_LARGE_BYTES = 256 * 1024 * 1024
+
+Admit = Callable[[], Awaitable[None]]
+"""Lets the caller in, or raises why not."""
+
+
+class BodyRoom:
+    """Memory that bodies on their way take, over all connections: beyond it, clients are asked to come
+    again. Nobody can fill the memory with half a request on each of many connections."""
+
+    def __init__(self, small: int = ALL_SMALL_BYTES, large: int = ALL_LARGE_BYTES):
+        self._free = {"small": small, "large": large}
+
+    def take(self, kind: str, amount: int) -> None:
+        """Have so many bytes.
+
+        Raises:
+            ApiFailure: ResourceExhausted.
+        """
+        if amount > self._free[kind]:
+            raise ApiFailure(
+                Code.RESOURCE_EXHAUSTED, "the server is receiving too many large requests; try again"
+            )
+        self._free[kind] -= amount
+
+    def give_back(self, kind: str, amount: int) -> None:
+        """Need them no more."""
+        self._free[kind] += amount
+
+
+async def read_body(
+    request: web.Request, room: BodyRoom, admit: Admit, *, limit: int, seconds: float
+) -> bytes:
     """The whole body.
 
     Raises:
-        ApiFailure: ResourceExhausted; more than ``limit`` bytes.
+        ApiFailure: ResourceExhausted, more than ``limit`` bytes or no room; or what ``admit`` says to a
+            body that is not small.
         BodyProblem: not complete within ``seconds``, or broken.
     """
     if not request.can_read_body:
         return b""
-    if (request.content_length or 0) > limit:
-        raise too_large(request.content_length or 0, limit)
+    expected = request.content_length or 0
+    if expected > limit:
+        raise too_large(expected, limit)
     parts: list[bytes] = []
-    size = 0
-    async for part in body_parts(request, seconds=seconds, whole=True):
-        size += len(part)
-        if size > limit:
-            raise too_large(size, limit)
-        parts.append(part)
+    size, taken, kind = 0, 0, "small"
+    try:
+        if expected > SMALL_BYTES:
+            await admit()
+            room.take("large", expected)
+            taken, kind = expected, "large"
+        async for part in body_parts(request, seconds=seconds, whole=True):
+            size += len(part)
+            if size > limit:
+                raise too_large(size, limit)
+            if kind == "small" and size > SMALL_BYTES:
+                await admit()
+                room.take("large", limit)
+                room.give_back("small", taken)
+                taken, kind = limit, "large"
+            elif kind == "small":
+                room.take("small", len(part))
+                taken += len(part)
+            parts.append(part)
+    finally:
+        room.give_back(kind, taken)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

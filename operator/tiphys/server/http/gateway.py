@@ -17,12 +17,12 @@ from tiphys.resources import gojson
 from tiphys.resources.errors import InvalidObject
 from tiphys.resources.messages.session import SessionResponse
 from tiphys.server.api.calls import Call
-from tiphys.server.api.failures import ApiFailure, Code, invalid_argument
+from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, unauthenticated
 from tiphys.server.api.invoke import Invoker
 from tiphys.server.api.rpc import Encoded, Method
 from tiphys.server.http.answers import JSON, failure_answer, plain
 from tiphys.server.http.app_fields import AppFields
-from tiphys.server.http.bodies import BodyProblem, JsonSplitter, body_parts, read_body
+from tiphys.server.http.bodies import SMALL_BYTES, BodyProblem, BodyRoom, JsonSplitter, body_parts, read_body
 from tiphys.server.http.compression import SMALLEST_BYTES, accepts_gzip, gzipped
 from tiphys.server.http.cookies import TOKEN_COOKIE, TooManyCookies, token_cookies
 from tiphys.server.http.fields import HONOURED, Fields
@@ -45,6 +45,7 @@ class Gateway:
         self._routes = RouteTable(methods)
         self._invoker = invoker
         self._options = options
+        self._room = BodyRoom()
         self._content_types = frozenset(each.lower() for each in options.content_types if each)
 
     async def handle(self, request: web.Request, raw_path: str) -> web.StreamResponse:
@@ -85,15 +86,16 @@ class Gateway:
         if is_form and isinstance(found, Missing) and found.status == 405:
             found = self._routes.find("GET", path)
         if is_form and isinstance(found, Found) and not found.route.body:
-            try:
-                query = {**query, **parse_query((await self._body(request)).decode())}
-            except (BadQuery, UnicodeDecodeError) as error:
-                raise invalid_argument(str(error)) from None
+            query = {**query, **await self._form(request)}
         return found, query
 
-    async def _body(self, request: web.Request) -> bytes:
-        options = self._options
-        return await read_body(request, limit=options.max_body_bytes, seconds=options.body_seconds)
+    async def _form(self, request: web.Request) -> dict[str, list[str]]:
+        seconds = self._options.body_seconds
+        body = await read_body(request, self._room, _nobody, limit=SMALL_BYTES, seconds=seconds)
+        try:
+            return parse_query(body.decode())
+        except (BadQuery, UnicodeDecodeError) as error:
+            raise invalid_argument(str(error)) from None
 
     async def _call(
         self, request: web.Request, found: Found, query: Mapping[str, Sequence[str]]
@@ -110,11 +112,23 @@ class Gateway:
         if method.client_streaming:
             message = self._messages(request, method)
         else:
-            message = build_request(found, await self._body(request) if found.route.body else b"", query)
+            body = await self._body(request, method, call) if found.route.body else b""
+            message = build_request(found, body, query)
         if method.server_streaming:
             return await self._stream(request, method, call, message)
         answer = await self._invoker.unary(method, call, message)
         return await self._answer(request, method, call, answer)
+
+    async def _body(self, request: web.Request, method: Method, call: Call) -> bytes:
+        async def admit() -> None:
+            await self._invoker.admit(method, call)
+            if not (call.identity.is_authenticated or call.identity.is_unrestricted):
+                raise unauthenticated("no session information")
+
+        options = self._options
+        return await read_body(
+            request, self._room, admit, limit=options.max_body_bytes, seconds=options.body_seconds
+        )
 
     async def _messages(self, request: web.Request, method: Method) -> AsyncIterator[msgspec.Struct]:
         """The messages of a client stream; what is wrong with one is the failure of the call."""
@@ -135,17 +149,22 @@ class Gateway:
     async def _stream(
         self, request: web.Request, method: Method, call: Call, message: Any
     ) -> web.StreamResponse:
+        options = self._options
         answers = self._invoker.stream(method, call, message)
+
+        def complete(response: web.StreamResponse) -> None:
+            response.headers.update(answer_headers(call.headers))
+            for cookie in self._cookies(call, None):
+                response.headers.add("Set-Cookie", cookie)
+
         try:
             if method.path == LOGS and call.parameter("download") == "true":
                 names = (call.parameter(each) for each in ("namespace", "podName", "container"))
-                return await send_log_file(request, answers, self._options, log_file_name(*names))
+                return await send_log_file(request, answers, options, complete, log_file_name(*names))
             events = request.headers.get("Accept", "") == EVENT_STREAM
             fields = Fields.parse(call.parameter("fields")) if method.path in HONOURED else None
             envelope = Envelope(method, fields, events=events)
-            return await send_stream(
-                request, answers, envelope, self._options, events=events, headers=answer_headers(call.headers)
-            )
+            return await send_stream(request, answers, envelope, options, complete, events=events)
         finally:
             await answers.aclose()  # type: ignore[attr-defined]
 
@@ -171,7 +190,7 @@ class Gateway:
         response.body = body
         return response
 
-    def _cookies(self, call: Call, answer: msgspec.Struct | Encoded) -> list[str]:
+    def _cookies(self, call: Call, answer: msgspec.Struct | Encoded | None) -> list[str]:
         token = answer.token if isinstance(answer, SessionResponse) else call.headers.get("renew-token", "")
         if not token:
             return []
@@ -210,6 +229,10 @@ def _text_of(method: Method, call: Call, answer: msgspec.Struct | Encoded) -> by
 def _ended(body: bytes, end: bytes) -> bytes:
     """The text with its end, which large ones have already."""
     return body if not end or body.endswith(end) else body + end
+
+
+async def _nobody() -> None:
+    """A form is never large."""
 
 
 def _certificate(request: web.Request) -> Mapping[str, tuple[str, ...]]:

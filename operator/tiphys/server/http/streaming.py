@@ -9,7 +9,7 @@ and no timer.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -96,6 +96,10 @@ def subject_of(answer: Any) -> str:
     return str(thing.metadata.name) if thing is not None else ""
 
 
+Complete = Callable[[web.StreamResponse], None]
+"""Adds what is known of the call when its answer begins (a renewed token) to the head."""
+
+
 class Outlet:
     """The answer of one stream, begun with the first message or after a moment of silence.
 
@@ -103,10 +107,16 @@ class Outlet:
     """
 
     def __init__(
-        self, request: web.Request, response: web.StreamResponse, options: HttpOptions, alive: bytes
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        options: HttpOptions,
+        alive: bytes,
+        complete: Complete,
     ):
         self._request = request
         self._response = response
+        self._complete = complete
         self._options = options
         self._alive = alive
         self._loop = asyncio.get_running_loop()
@@ -151,7 +161,9 @@ class Outlet:
     async def _begin(self) -> None:
         if not self._response.prepared:
             async with self._beginning:
-                await self._response.prepare(self._request)
+                if not self._response.prepared:
+                    self._complete(self._response)
+                    await self._response.prepare(self._request)
 
     async def _accompany(self) -> None:
         with suppress(ConnectionError):
@@ -179,9 +191,9 @@ async def send_stream(
     answers: AsyncIterator[Any],
     envelope: Envelope,
     options: HttpOptions,
+    complete: Complete,
     *,
     events: bool,
-    headers: dict[str, str],
 ) -> web.StreamResponse:
     """Write all answers of a method.
 
@@ -189,11 +201,11 @@ async def send_stream(
         ApiFailure: the method failed before anything was written.
         ConnectionError: the client is gone, or was given up.
     """
-    head = {"Content-Type": EVENT_STREAM if events else JSON, **headers}
+    head = {"Content-Type": EVENT_STREAM if events else JSON}
     if events:
         head |= {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
     response = web.StreamResponse(headers=head)
-    async with Outlet(request, response, options, b":\n" if events else b"") as outlet:
+    async with Outlet(request, response, options, b":\n" if events else b"", complete) as outlet:
         try:
             async for answer in answers:
                 if data := envelope.message(answer):
@@ -206,7 +218,11 @@ async def send_stream(
 
 
 async def send_log_file(
-    request: web.Request, answers: AsyncIterator[Any], options: HttpOptions, file_name: str
+    request: web.Request,
+    answers: AsyncIterator[Any],
+    options: HttpOptions,
+    complete: Complete,
+    file_name: str,
 ) -> web.StreamResponse:
     """A pod's log as a download: each line's content, until the last; an error is appended as text.
 
@@ -219,7 +235,7 @@ async def send_log_file(
             "Content-Disposition": f'attachment;filename="{file_name}"',
         }
     )
-    async with Outlet(request, response, options, b"") as outlet:
+    async with Outlet(request, response, options, b"", complete) as outlet:
         try:
             async for answer in answers:
                 if getattr(answer, "last", False):
