@@ -8,6 +8,7 @@ demo application is Synced and Healthy; with 1 and the reason of each applicatio
 from __future__ import annotations
 
 import argparse
+import base64
 import os
 import shutil
 import signal
@@ -85,6 +86,7 @@ def _cluster(
 
 
 def _say_what_next(reporter: Reporter, kubectl: Kubectl, repository: Repository, operator: Operator) -> None:
+    password = initial_password(kubectl)
     reporter.say(
         f"""
 Tiphys runs. In another terminal:
@@ -98,10 +100,26 @@ Change something, commit, and watch it arrive (kubectl: {kubectl.program}):
   sed -i 's/replicas: 3/replicas: 5/' plain/deployment.yaml && git commit -qam 'Five replicas'
   kubectl scale deployment guestbook -n demo-guestbook --replicas=1    # and see it healed
 
+The API (its certificate is self-made), for curl and the argocd command line:
+
+  TOKEN=$(curl -sk https://{operator.api_address}/api/v1/session -H 'Content-Type: application/json' \\
+    -d '{{"username": "admin", "password": "{password}"}}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+  curl -sk https://{operator.api_address}/api/v1/applications -H "Authorization: Bearer $TOKEN"
+  argocd login {operator.api_address} --insecure --username admin --password {password}
+
 Log: {operator.program.log_file}
 Metrics: {operator.metrics_url}/metrics
 """
     )
+
+
+def initial_password(kubectl: Kubectl) -> str:
+    """Of the account admin, as the first start made it; a word for a person where it is gone."""
+    name = "argocd-initial-admin-secret"
+    if not kubectl.exists("secret", name, "-n", NAMESPACE):
+        return "YOURS"
+    encoded = kubectl.json("get", "secret", "-n", NAMESPACE, name)["data"]["password"]
+    return base64.b64decode(encoded).decode()
 
 
 def _wait(kubectl: Kubectl, operator: Operator, reporter: Reporter) -> int:

@@ -39,6 +39,8 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
         "serviceaccount/argocd-application-controller",
         "statefulset/argocd-application-controller",
         "service/argocd-metrics",
+        "service/argocd-server",
+        "service/argocd-server-metrics",
         "role/argocd-application-controller",
         "rolebinding/argocd-application-controller",
         "clusterrole/argocd-application-controller",
@@ -60,6 +62,8 @@ def test_the_kinds_are_served(installed: ControlPlane, kind: str) -> None:
 RIGHTS = [
     ("list", "secrets", NAMESPACE, True),
     ("watch", "configmaps", NAMESPACE, True),
+    ("patch", "secrets", NAMESPACE, True),
+    ("create", "configmaps", NAMESPACE, True),
     ("patch", "applications.argoproj.io", NAMESPACE, True),
     ("create", "events", NAMESPACE, True),
     ("create", "deployments.apps", "", True),
