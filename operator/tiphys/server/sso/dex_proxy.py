@@ -4,7 +4,7 @@ A plain reverse proxy. Our own cookies stay here: Dex has no use for people's to
 (500), people are sent to the login page, which tells them.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
 
 import aiohttp
 from aiohttp import web
@@ -34,6 +34,7 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _LARGEST = 1024 * 1024
+_BODY_SECONDS = 30.0
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, connect=10.0)
 
 
@@ -56,19 +57,20 @@ class DexProxy:
         url = URL(dex_address(settings) + request.rel_url.raw_path_qs, encoded=True)
         strict = settings.params.server_dex_server_strict_tls
         try:
+            body = await _body(request)
+            if body is None:
+                return web.Response(status=413, text="Request Entity Too Large\n")
             context = strict_context(dex_ca()) if strict else insecure_context()
             async with self._http().request(
                 request.method,
                 url,
                 headers=self._forwarded(request),
-                data=_bounded(request) if request.body_exists else None,
+                data=body or None,
                 allow_redirects=False,
                 timeout=_TIMEOUT,
                 ssl=context,
             ) as answer:
                 return await self._answer(request, answer)
-        except _TooLarge:
-            return web.Response(status=413, text="Request Entity Too Large\n")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("Dex cannot be reached: %s", type(error).__name__)
             return web.Response(status=502, text="Dex cannot be reached\n")
@@ -117,14 +119,14 @@ class DexProxy:
         return self._session
 
 
-class _TooLarge(Exception):
-    pass
-
-
-async def _bounded(request: web.Request) -> AsyncIterator[bytes]:
-    size = 0
-    async for part in request.content.iter_any():
-        size += len(part)
-        if size > _LARGEST:
-            raise _TooLarge
-        yield part
+async def _body(request: web.Request) -> bytes | None:
+    """The body; None when it is larger than anything Dex wants to read."""
+    if (request.content_length or 0) > _LARGEST:
+        return None
+    found = bytearray()
+    async with asyncio.timeout(_BODY_SECONDS):
+        async for part in request.content.iter_any():
+            found += part
+            if len(found) > _LARGEST:
+                return None
+    return bytes(found)
