@@ -97,14 +97,16 @@ class House(msgspec.Struct, eq=False):
 
     # Calling
 
-    async def call(self, path: str, request: Mapping[str, Any], *, by: Identity = ADMIN) -> Any:
+    async def call(
+        self, path: str, request: Mapping[str, Any], *, by: Identity = ADMIN, transport: str = "rest"
+    ) -> Any:
         """The answer of a method as JSON.
 
         Raises:
             Refused: it failed.
         """
         method = self.methods[path]
-        call = Call(identity=by)
+        call = Call(identity=by, transport=transport)
         try:
             message = unescaped(msgspec.convert(dict(request), method.request))
             answer = await method.handler(call, message)

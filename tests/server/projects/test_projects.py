@@ -279,6 +279,12 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         },
         ("clusters, update, https://one",),
     ),
+    (
+        "no kind permitted becomes all",
+        {"destinations": [{"server": "https://one", "namespace": "n"}], "namespaceResourceWhitelist": []},
+        {"destinations": [{"server": "https://one", "namespace": "n"}]},
+        ("clusters, update, https://one",),
+    ),
 ]
 
 
@@ -302,6 +308,18 @@ async def test_rights_that_an_update_needs(
         )
     owner = shop.user("owner", f"projects, *, {name}", *needed)
     assert (await shop.call(f"{SERVICE}/Update", change, by=owner))["spec"] == after
+
+
+async def test_no_kind_permitted_stays_so_over_protobuf(shop: House) -> None:
+    """An empty list and none are one in protobuf, and mean the contrary of each other here."""
+    await shop.project("closed", namespaceResourceWhitelist=[])
+    read = await shop.call(f"{SERVICE}/Get", {"name": "closed"})
+    assert read["spec"]["namespaceResourceWhitelist"] == []
+    del read["spec"]["namespaceResourceWhitelist"]
+    written = await shop.call(f"{SERVICE}/Update", {"project": read}, transport="grpc")
+    assert written["spec"]["namespaceResourceWhitelist"] == []
+    opened = await shop.call(f"{SERVICE}/Update", {"project": {**written, "spec": {}}})
+    assert "namespaceResourceWhitelist" not in opened["spec"]
 
 
 async def test_what_applications_use_stays_permitted(shop: House) -> None:

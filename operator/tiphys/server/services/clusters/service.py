@@ -6,7 +6,7 @@ no answer holds a credential.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -19,7 +19,7 @@ from tiphys.resources.messages.cluster import (
     ClusterResponse,
     ClusterUpdateRequest,
 )
-from tiphys.resources.messages.clusters import Cluster, ClusterInfo, ClusterList, ConnectionState
+from tiphys.resources.messages.clusters import Cluster, ClusterList, ConnectionState
 from tiphys.resources.times import to_timestamp
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, not_found, permission_denied
@@ -37,6 +37,9 @@ from tiphys.settings.store import SECRET_TYPE
 PATH = "/api/v1/clusters"
 ONE = PATH + "/{id.value}"
 MANAGER = "argocd-server"
+HEARD = timedelta(seconds=10)
+"""How long an answer of an API server counts where nobody follows the cluster
+(health-and-resources.md 11)."""
 
 _FIELDS: Mapping[str, str] = {
     "name": "name",
@@ -59,6 +62,8 @@ class ClusterService:
     def __init__(self, state: State, guard: Guard):
         self._state = state
         self._guard = guard
+        self._heard: dict[str, tuple[datetime, str]] = {}
+        """Server → when its API server last answered us, and its version."""
 
     # Reading
 
@@ -275,9 +280,20 @@ class ClusterService:
         return await self._shown(secrets.usable_cluster(secret), version)
 
     async def _shown(self, cluster: stored.Cluster, version: str = "") -> Cluster:
+        """A cluster as clients see it; one that has just answered us is connected, whether or not
+        somebody follows its objects."""
         info = await self._state.live.cluster_info(cluster.server)
+        now = self._state.clock()
         if version:
-            info = _answered(info, version, to_timestamp(self._state.clock()))
+            self._heard = {
+                server: heard
+                for server, heard in self._heard.items()
+                if now - heard[0] < HEARD and server != cluster.server
+            } | {cluster.server: (now, version)}
+        moment, said = self._heard.get(cluster.server, (now, ""))
+        if said and (version or (info.connection_state.status == "Unknown" and now - moment < HEARD)):
+            state = ConnectionState(status="Successful", attempted_at=to_timestamp(moment))
+            info = msgspec.structs.replace(info, connection_state=state, server_version=said)
         return shown(cluster, info)
 
 
@@ -285,11 +301,6 @@ def rbac_object(cluster: stored.Cluster | Cluster, project: str | None = None) -
     """``<project>/<server>``, or the bare server of a cluster without a project."""
     project = cluster.project if project is None else project
     return f"{project}/{cluster.server}" if project else cluster.server
-
-
-def _answered(info: ClusterInfo, version: str, now: Any) -> ClusterInfo:
-    state = ConnectionState(status="Successful", attempted_at=now)
-    return msgspec.structs.replace(info, connection_state=state, server_version=version)
 
 
 def _asked(request: ClusterQuery) -> tuple[str, str]:

@@ -90,7 +90,7 @@ def required(old: AppProject, new: AppProject) -> Required:
     before, after = _servers(old), _servers(new)
     clusters = [server for server in after if server not in before]
     clusters += [server for server in before if server not in after]
-    if any(_kinds(old, field) != _kinds(new, field) for field in _KIND_LISTS):
+    if any(getattr(old.spec, field) != getattr(new.spec, field) for field in _KIND_LISTS):
         clusters += after
     repositories = [url for url in new.spec.source_repos if url not in old.spec.source_repos]
     repositories += [url for url in old.spec.source_repos if url not in new.spec.source_repos]
@@ -101,9 +101,14 @@ def _servers(project: AppProject) -> list[str]:
     return list(dict.fromkeys(destination.server for destination in project.spec.destinations))
 
 
-def _kinds(project: AppProject, field: str) -> tuple[object, ...] | None:
-    """A list as the wire has it: there, absent and empty are one."""
-    return getattr(project.spec, field) or None
+def kept_closed(old: AppProject, new: AppProject) -> AppProject:
+    """A new state that came as protobuf, which cannot tell a list that is empty from one that is not
+    there: no namespaced kind permitted stays so, where reading and writing back would permit all."""
+    if old.spec.namespace_resource_whitelist != () or new.spec.namespace_resource_whitelist is not None:
+        return new
+    return msgspec.structs.replace(
+        new, spec=msgspec.structs.replace(new.spec, namespace_resource_whitelist=())
+    )
 
 
 def refuse_breaking(

@@ -171,6 +171,8 @@ class ProjectService:
         project = normalize_tokens(rules.prepared(project))
         rules.validate(project)
         found = await self._projects.read(project.name)
+        if call.transport != "rest":
+            project = rules.kept_closed(found.project, project)
         needed = rules.required(found.project, project)
         for server in needed.clusters:
             self._guard.enforce(call, "clusters", "update", server)
