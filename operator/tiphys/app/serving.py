@@ -34,6 +34,7 @@ from tiphys.server.port.metrics import metrics_app
 from tiphys.server.services import Parts as ServiceParts
 from tiphys.server.services import all_services
 from tiphys.server.services.events import AuditLog
+from tiphys.server.services.projects.starting import normalize_all_tokens
 from tiphys.server.services.version import product_version
 from tiphys.server.sso.routes import SsoOptions, SsoRoutes
 from tiphys.server.state import State
@@ -77,6 +78,7 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     )
     closing.callback(access.close)
     await access.start()
+    await normalize_all_tokens(state)
     metrics = ServerMetrics(
         version=product_version(),
         codes=Code,
