@@ -14,12 +14,15 @@ from pathlib import Path
 class Person:
     """Somebody with a key. ``home`` is the folder of gpg."""
 
-    def __init__(self, home: Path, name: str, *, kind: str = "ed25519", expires: str = "never") -> None:
+    def __init__(
+        self, home: Path, name: str, *, kind: str = "ed25519", expires: str = "never", then: str = ""
+    ) -> None:
         self.home = home
         self.name = name
         self.owner = f"{name} <{name.lower()}@example.org>"
         home.mkdir(mode=0o700)
-        self.gpg("--quick-gen-key", self.owner, kind, "sign", expires)
+        past = ["--faked-system-time", then] if then else []
+        self.gpg(*past, "--quick-gen-key", self.owner, kind, "sign", expires)
         listed = self.gpg("--with-colons", "--list-keys").splitlines()
         self.fingerprint = next(line.split(":")[9] for line in listed if line.startswith("fpr"))
         self.key_id = self.fingerprint[-16:]
@@ -43,17 +46,26 @@ class Person:
     def secret(self) -> str:
         return self.gpg("--armor", "--export-secret-keys", self.fingerprint)
 
-    @property
-    def signs(self) -> dict[str, str]:
-        """Environment with which git signs as this person."""
-        return {
+    def signs(self, program: Path | None = None) -> dict[str, str]:
+        """Environment with which git signs as this person, by another program than gpg if given."""
+        settings = {"user.signingKey": self.fingerprint, "commit.gpgSign": "true", "tag.gpgSign": "true"}
+        if program is not None:
+            settings["gpg.program"] = str(program)
+        env = {
             "GNUPGHOME": str(self.home),
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "user.signingKey",
-            "GIT_CONFIG_VALUE_0": self.fingerprint,
+            "GIT_CONFIG_COUNT": str(len(settings)),
             "GIT_AUTHOR_NAME": self.name,
             "GIT_AUTHOR_EMAIL": f"{self.name.lower()}@example.org",
+            "GIT_COMMITTER_NAME": self.name,
         }
+        for number, (key, value) in enumerate(settings.items()):
+            env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return env
+
+    def revoke(self) -> None:
+        """Take the key back, in this home."""
+        text = (self.home / "openpgp-revocs.d" / f"{self.fingerprint}.rev").read_text()
+        self.gpg("--import", stdin=text.replace(":-----BEGIN", "-----BEGIN"))
 
     def end(self) -> None:
         """The agent that gpg started for this home."""

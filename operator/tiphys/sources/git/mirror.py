@@ -204,6 +204,15 @@ class Mirror:
                 ) from refused
             await self._talk(repository, [*common, "--no-tags", "--", url, name])
 
+    async def fetch_tag(self, repository: Repository, tag: str) -> None:
+        """Have a tag as the remote has it now: one may be signed anew without moving. Raises
+        SourceError types of ``sources.md`` 14.3."""
+        async with self._lock:
+            await self._open()
+            arguments = [f"--git-dir={self.path}", "fetch", "--quiet", "--force", "--no-write-fetch-head"]
+            ref = f"+refs/tags/{tag}:refs/tags/{tag}"
+            await self._talk(repository, [*arguments, "--no-tags", "--", clean_url(repository.url), ref])
+
     async def _talk(self, repository: Repository, arguments: list[str]) -> None:
         started = time.monotonic()
         failed = True

@@ -93,6 +93,16 @@ class Listing:
         """The full name of a ref at this commit, for servers that give out nothing else."""
         return self._names.get(sha)
 
+    def tag_of(self, target_revision: str, tag_prefix: str = "") -> str | None:
+        """The short name of the tag that a revision means; ``None`` if it means something else."""
+        if is_commit(target_revision):
+            return None
+        wanted = self._version_step(target_revision or "HEAD", tag_prefix)
+        for ref in self.refs:
+            if wanted in (ref.name, ref.short):  # of equal short names the one listed first counts
+                return ref.short if ref.name.startswith("refs/tags/") else None
+        return None
+
     def _find(self, target_revision: str, tag_prefix: str) -> str:
         if is_commit(target_revision):
             return target_revision

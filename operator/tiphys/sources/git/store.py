@@ -26,8 +26,11 @@ from tiphys.sources.git.objects import CorruptMirror, TreeEntry
 from tiphys.sources.git.options import GitOptions, GitRequest
 from tiphys.sources.git.refs import Listing, is_commit, is_short_commit
 from tiphys.sources.git.runner import GitRunner
+from tiphys.sources.git.signing import Ancestor, read_ancestry, read_signatures, read_tag_signature
 from tiphys.sources.git.trees import TreeCache, Trees
 from tiphys.sources.git.worktrees import make_worktree
+from tiphys.sources.gpg.keyrings import Keyrings
+from tiphys.sources.gpg.signatures import CommitSignature
 
 __all__ = ["GitStore", "RevisionMetadata"]
 
@@ -60,6 +63,7 @@ class GitStore:
         self._held: dict[str, _Held] = {}
         self._home = OwnedDirectory(root)
         self.checkouts = Checkouts(root / "checkouts", root / "tmp", self._options)
+        self.keyrings = Keyrings(root / "keyrings")
         self._listings = Listings(self._runner, self._options, self._report)
         self.requests = {"ls-remote": 0, "fetch": 0}
         """Conversations with remotes so far, by kind."""
@@ -278,6 +282,48 @@ class GitStore:
             raise SourceError("InvalidArgument", f"revision {sha} must be resolved", revision=sha)
         return await self._read(repository, sha, lambda held, full: read_metadata(held.mirror.path, full))
 
+    # --- signatures ------------------------------------------------------------------------------
+
+    async def tag_of(self, repository: Repository, revision: str, *, tag_prefix: str = "") -> str | None:
+        """The tag that a revision means, by the answer that resolved it last."""
+        if is_commit(revision):
+            return None
+        listing = await self._listing(repository, fresh=False, since=None)
+        return listing.tag_of(revision, tag_prefix)
+
+    async def signatures(
+        self, repository: Repository, shas: Sequence[str], home: Path
+    ) -> Sequence[CommitSignature]:
+        """What git and gpg (with the keys in ``home``) say of commits that lead to one another, in
+        the order asked."""
+        return await self._read(
+            repository, shas[0], lambda held, _: read_signatures(self._runner, held.mirror.path, shas, home)
+        )
+
+    async def tag_signature(
+        self, repository: Repository, tag: str, sha: str, home: Path
+    ) -> CommitSignature | None:
+        """What they say of an annotated tag, as the remote has it now; ``None``: it is no object of
+        its own.
+
+        Raises RevisionNotFound when it does not name commit ``sha`` any more.
+        """
+        async with self._using(repository) as held:
+            await self._ensure(held, repository, sha)
+            await held.mirror.fetch_tag(repository, tag)
+        named, found = await self._read(
+            repository, sha, lambda held, _: read_tag_signature(self._runner, held.mirror.path, tag, home)
+        )
+        if named != sha:
+            raise RevisionNotFound("Unknown", f"tag {tag} does not name {sha} any more", revision=tag)
+        return found
+
+    async def ancestry(self, repository: Repository, sha: str) -> Mapping[str, Ancestor]:
+        """Every commit that leads to ``sha``, itself included."""
+        return await self._read(
+            repository, sha, lambda held, full: read_ancestry(self._runner, held.mirror.path, full)
+        )
+
     # --- housekeeping ----------------------------------------------------------------------------
 
     async def maintain(self) -> None:
@@ -305,6 +351,7 @@ class GitStore:
         """End readers and running commands; what is on disk stays for the next process."""
         await self._listings.close()
         await self.checkouts.close()
+        await self.keyrings.close()
         for held in self._held.values():
             await held.mirror.close()
         self._held.clear()
