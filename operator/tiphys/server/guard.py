@@ -15,7 +15,13 @@ from tiphys.server.api.failures import permission_denied
 
 
 class Enforcer(Protocol):
-    """Decides by the policies as they are now (``access.rbac``, api.md 13)."""
+    """Decides by the policies as they are now (``access.rbac``, api.md 13).
+
+    ``generation`` changes whenever a decision may change.
+    """
+
+    @property
+    def generation(self) -> int: ...
 
     def allows(self, identity: Identity, resource: str, action: str, name: str) -> bool:
         """Whether the policies permit ``action`` on the object ``name`` of ``resource``."""
@@ -29,6 +35,11 @@ class Guard:
 
     def __init__(self, enforcer: Enforcer):
         self._enforcer = enforcer
+
+    @property
+    def generation(self) -> int:
+        """Equal as long as equal questions have equal answers."""
+        return self._enforcer.generation
 
     def allows(self, call: Call, resource: str, action: str, name: str) -> bool:
         """Whether the caller may."""

@@ -74,6 +74,37 @@ def test_only_what_is_permitted_is_found(shelf: Shelf) -> None:
     assert shelf.names(permits=lambda name: name in ("p/other/a", "default/a")) == ["argocd/a", "other/a"]
 
 
+def test_what_a_viewer_may_see_is_remembered_until_rights_or_members_change() -> None:
+    shelf = Shelf()
+    for number in range(20):
+        shelf.put(f"app-{number:02d}", project="p")
+    asked: list[str] = []
+    may = {"p/app-03", "p/app-07"}
+
+    def permits(name: str) -> bool:
+        asked.append(name)
+        return name in may
+
+    def seen(generation: int, filters: Filters = Filters()) -> list[str]:  # noqa: B008
+        asked.clear()
+        return [entry.order[0] for entry in shelf.catalog.find(filters, permits, ("ada", generation))]
+
+    assert (seen(1), len(asked)) == (["app-03", "app-07"], 20)
+    shelf.put("app-03", project="p", labels={"new": "yes"})
+    assert (seen(1), len(asked)) == (["app-03", "app-07"], 0)
+    assert (seen(1, Filters(selector=Selector("new"))), len(asked)) == (["app-03"], 0)
+    assert (seen(1, Filters(name="app-07")), len(asked)) == (["app-07"], 1)
+    may.add("p/app-09")
+    assert (seen(2), len(asked)) == (["app-03", "app-07", "app-09"], 20)
+    shelf.put("app-03", project="q")
+    assert (seen(2), len(asked)) == (["app-07", "app-09"], 20)
+    shelf.store.delete(AppKey("argocd", "app-07"))
+    assert (seen(2), len(asked)) == (["app-09"], 19)
+    found = shelf.catalog.find(Filters(), lambda name: True, ("bob", 2))
+    assert len(found) == 19
+    assert seen(2) == ["app-09"]
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from("abc"),

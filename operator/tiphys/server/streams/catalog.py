@@ -2,10 +2,14 @@
 
 Kept current by the store's changes. An entry holds what filters ask for, worked out once per change:
 the project, the RBAC object, the labels. Sorted by name, then namespace, as lists are.
+
+Whoever may see few of many is remembered with those few, until a policy changes or an Application comes,
+goes or moves to another project; so a tenant's list costs what the tenant has.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 
 import msgspec
 
@@ -55,6 +59,19 @@ class Filters(msgspec.Struct, frozen=True):
     namespaces: Callable[[str], bool] = lambda namespace: True
 
 
+Viewer = tuple[Hashable, int]
+"""Whose rights decide, and the generation of the policies."""
+
+REMEMBERED_VIEWERS = 1000
+FEW = 1000
+"""Most entries that are remembered of one viewer."""
+
+
+class _Sight(msgspec.Struct, frozen=True):
+    stamp: tuple[int, int]
+    places: tuple[tuple[str, tuple[str, str]], ...]  # project and order
+
+
 class Catalog:
     """See the module."""
 
@@ -63,6 +80,8 @@ class Catalog:
         self._control = control_namespace
         self._sorted: list[Entry] = []
         self._by_project: dict[str, dict[tuple[str, str], Entry]] = {}
+        self._members = 0  # changes whenever an RBAC object comes or goes
+        self._sights: OrderedDict[Hashable, _Sight] = OrderedDict()
         for app in store:
             self._add(app)
         store.listen(self._changed)
@@ -70,9 +89,23 @@ class Catalog:
     def __len__(self) -> int:
         return len(self._sorted)
 
-    def find(self, filters: Filters, permits: Callable[[str], bool]) -> list[Entry]:
-        """The entries that pass the filters and that the caller may see, in the order of lists."""
-        found = [entry for entry in self._candidates(filters) if permits(entry.named)]
+    def find(
+        self, filters: Filters, permits: Callable[[str], bool], viewer: Viewer | None = None
+    ) -> list[Entry]:
+        """The entries that pass the filters and that the caller may see, in the order of lists.
+
+        Args:
+            permits: decides by RBAC object; ``viewer`` names whose decisions they are, so that they need
+                not be asked for again.
+        """
+        seen = None if filters.name or filters.projects else self._remembered(viewer)
+        if seen is not None:
+            found = self._filtered(seen, filters)
+        else:
+            passing = self._filtered(self._candidates(filters), filters)
+            found = [entry for entry in passing if permits(entry.named)]
+            if passing is self._sorted:
+                self._remember(viewer, found)
         if filters.namespace:
             found = [entry for entry in found if entry.order[1] == filters.namespace]
         else:
@@ -81,18 +114,36 @@ class Catalog:
                 found = [entry for entry in found if shown[entry.order[1]]]
         return found
 
-    def _candidates(self, filters: Filters) -> Iterable[Entry]:
-        """What passes the filters that concern the Application itself."""
-        found: Iterable[Entry]
+    def _remembered(self, viewer: Viewer | None) -> list[Entry] | None:
+        """All that a viewer may see, if it is little and known."""
+        sight = self._sights.get(viewer[0]) if viewer is not None else None
+        if viewer is None or sight is None or sight.stamp != (viewer[1], self._members):
+            return None
+        self._sights.move_to_end(viewer[0])
+        return [self._by_project[project][order] for project, order in sight.places]
+
+    def _remember(self, viewer: Viewer | None, found: list[Entry]) -> None:
+        if viewer is None or len(found) > FEW or len(found) * 4 > len(self._sorted):
+            return
+        places = tuple((entry.project, entry.order) for entry in found)
+        self._sights[viewer[0]] = _Sight((viewer[1], self._members), places)
+        if len(self._sights) > REMEMBERED_VIEWERS:
+            self._sights.popitem(last=False)
+
+    def _candidates(self, filters: Filters) -> list[Entry]:
+        """What has the name, or is in the projects; the list of all where neither is asked for."""
         if filters.name:
             found = self._named(filters.name)
             if filters.projects:
                 found = [entry for entry in found if entry.project in filters.projects]
-        elif filters.projects:
+            return found
+        if filters.projects:
             some = [self._by_project.get(project, {}).values() for project in filters.projects]
-            found = sorted((entry for entries in some for entry in entries), key=_order)
-        else:
-            found = self._sorted
+            return sorted((entry for entries in some for entry in entries), key=_order)
+        return self._sorted
+
+    def _filtered(self, found: list[Entry], filters: Filters) -> list[Entry]:
+        """Those that have the labels and the repository; the same list where neither is asked for."""
         for term in filters.selector.terms if filters.selector is not None else ():
             found = [entry for entry in found if term(entry.labels)]
         if repo := filters.repo:
@@ -112,6 +163,8 @@ class Catalog:
             self._remove(old)
         if new is not None:
             self._add(new)
+        if old is None or new is None or old.spec.project_name != new.spec.project_name:
+            self._members += 1
 
     def _add(self, app: Application) -> None:
         key, version, project = app.key, app.metadata.resource_version, app.spec.project_name

@@ -78,7 +78,9 @@ class ApplicationListing:
             selector=read_selector(request.selector, "error parsing the selector: "),
             namespaces=lambda namespace: is_namespace_enabled(namespace, settings),
         )
-        found = self._catalog.find(filters, self._guard.permits(call, "applications", "get"))
+        permits = self._guard.permits(call, "applications", "get")
+        who = (call.identity.user_id, call.identity.groups, call.identity.is_unrestricted)
+        found = self._catalog.find(filters, permits, (who, self._guard.generation))
         page = page_of(found, call.parameter("sort"), call.parameter("limit"), call.parameter("continue"))
         fragments = [entry.fragment for entry in page.entries]
         await encoded(fragments, json=call.transport == "rest")
