@@ -136,10 +136,11 @@ class ClusterPool:
         return f"the first lists of {', '.join(sorted(names))} are not done" if names else ""
 
     def align(self, clusters: Clusters) -> None:
-        """The Secrets of clusters changed: leave what is gone or reached in another way now."""
+        """The Secrets of clusters changed: leave what is gone, reached in another way now, or not ours
+        to manage any more."""
         for server, handle in list(self._handles.items()):
             now = clusters.by_server.get(server)
-            if now is not None and _same(now, handle.cluster):
+            if now is not None and not now.skips_reconcile and _same(now, handle.cluster):
                 handle.cluster = now
             else:
                 self._leave(handle)

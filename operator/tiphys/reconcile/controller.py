@@ -12,18 +12,18 @@ from typing import Any
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.live.records import Change
 from tiphys.projects.orphans import monitors_orphans
+from tiphys.reconcile.admission import is_left_alone
 from tiphys.reconcile.application import Look, look
 from tiphys.reconcile.clusters import ClusterPending
 from tiphys.reconcile.concern import Concern, after_own_write, concern
 from tiphys.reconcile.deletion import finalize, release_hooks
 from tiphys.reconcile.measuring import working_on
-from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.reconcile.operation import advance
 from tiphys.reconcile.pairs import Comparison
 from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.projects import finalize_project
 from tiphys.reconcile.queue import Priority
-from tiphys.reconcile.refresh import Level, Refresh, decide_refresh, is_skipped
+from tiphys.reconcile.refresh import Level, Refresh, decide_refresh
 from tiphys.reconcile.retrying import COMPLETED, belongs_to
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.unexpected import tell
@@ -206,11 +206,7 @@ class Controller:
             await release_hooks(self._s, left)
             self._left.pop(key, None)
         app = self._s.apps.get(key)
-        if (
-            app is None
-            or is_skipped(app)
-            or not is_namespace_enabled(app.metadata.namespace, self._s.settings)
-        ):
+        if app is None or is_left_alone(app, self._s.settings):
             return
         try:
             with working_on(app, labels_of(self._s, app)):

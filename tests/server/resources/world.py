@@ -86,6 +86,22 @@ class World(msgspec.Struct, eq=False):
 
     # Applications
 
+    def application(
+        self, name: str, path: str = "", *, metadata: Mapping[str, Any] | None = None, **spec: Any
+    ) -> Manifest:
+        """The manifest of an Application of a folder (default: its name)."""
+        return {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": name, "namespace": self.namespace, **(metadata or {})},
+            "spec": {
+                "project": "default",
+                "source": {"repoURL": self.url, "targetRevision": "main", "path": path or name},
+                "destination": {"server": IN_CLUSTER_SERVER, "namespace": self.place},
+                **spec,
+            },
+        }
+
     async def create_app(
         self,
         name: str,
@@ -95,19 +111,8 @@ class World(msgspec.Struct, eq=False):
         metadata: Mapping[str, Any] | None = None,
         **spec: Any,
     ) -> Application:
-        """An Application of a folder (default: its name), compared, and by default synced."""
-        source = {"repoURL": self.url, "targetRevision": "main", "path": path or name}
-        manifest: Manifest = {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": name, "namespace": self.namespace, **(metadata or {})},
-            "spec": {
-                "project": "default",
-                "source": source,
-                "destination": {"server": IN_CLUSTER_SERVER, "namespace": self.place},
-                **spec,
-            },
-        }
+        """Make it, and wait until it was compared, by default synced."""
+        manifest = self.application(name, path, metadata=metadata, **spec)
         if synced:
             manifest["operation"] = {"sync": {"syncStrategy": {"hook": {}}}}
         await self.client.create(manifest)
