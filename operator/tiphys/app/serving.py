@@ -99,7 +99,9 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     methods = [method for service in all_services(parts) for method in methods_of(service)]
     metrics.register(methods)
     invoker = Invoker(access.authenticator, metrics)
-    limits = Limits(max_message=params.server_grpc_max_size_mb * MIB)
+    limits = Limits(
+        max_message=params.server_grpc_max_size_mb * MIB, ping_interval=params.server_grpc_keep_alive_min
+    )
     standard = standard_services(methods)
     grpc = GrpcProtocol(methods, invoker, limits, standard)
     webhooks = Webhooks(state, count=metrics.webhook, unaffected=partial(_is_unaffected, controllers))
