@@ -46,6 +46,9 @@ log = get_logger(__name__)
 _SAME_REFRESH = 60.0
 """Seconds in which the same refresh token gives the same answer: browsers ask many things at once."""
 
+_SAME_SIGNATURE = 60.0
+"""Seconds in which a signature is not checked again, unless its key is gone before."""
+
 
 class SsoUnavailable(AccessError):
     """SSO is not configured."""
@@ -186,7 +189,10 @@ class SingleSignOn:
             raise refused("its algorithm")  # before anybody is asked for keys
         key_id = header.get("kid")
         keys = await parts.provider.keys(key_id if isinstance(key_id, str) else "")
-        claims = signed_claims(token, keys, allowed)
+        claims = parts.signed.get(token)
+        if claims is None:
+            claims = signed_claims(token, keys, allowed)
+            parts.signed.put(token, claims, _SAME_SIGNATURE)
         is_good = check_claims(
             claims,
             issuer=sso.oidc.issuer,
@@ -365,6 +371,7 @@ class _Parts:
         self.reach = reach
         self.groups = Groups(provider, monotonic)
         self.access = Remembered(monotonic)
+        self.signed = Remembered(monotonic, most=1000)
         self.refreshed = Remembered(monotonic, most=1000)
         self._refreshing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
