@@ -167,7 +167,7 @@ async def running(
     secret: Mapping[str, str] | None = None,
     flags: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
-    roles: tuple[str, ...] = ("controller", "server"),
+    apart: bool = False,
     insecure: bool = True,
     login: bool = True,
 ) -> AsyncIterator[Running]:
@@ -179,16 +179,6 @@ async def running(
         insecure: plain HTTP instead of TLS.
     """
     await asyncio.to_thread(_prepare, plane, namespace, settings or {}, rbac or {}, secret or {})
-    ports: dict[str, int] = {}
-    listening = asyncio.Event()
-
-    loop = asyncio.get_running_loop()
-
-    def heard(name: str, port: int) -> None:
-        ports[name] = port
-        if name == "api":
-            loop.call_soon_threadsafe(listening.set)
-
     given = {
         "--port": "0",
         "--server-metrics-port": "0",
@@ -196,23 +186,29 @@ async def running(
         "--insecure": str(insecure).lower(),
         **(flags or {}),
     }
-    options = app.RunOptions(
-        namespace=namespace,
-        kubeconfig=plane.kubeconfig,
-        cache=folder,
-        flags=given,
-        environ={"PATH": os.environ["PATH"], "ARGOCD_SYNC_WAVE_DELAY": "0", **(environ or {})},
-        roles=roles,
-        on_listening=heard,
-    )
-    process = _Process(options)
-    waiting = asyncio.create_task(listening.wait())
-    ended = asyncio.ensure_future(asyncio.wrap_future(process.ended))
+
+    def start(roles: tuple[str, ...], **more: str) -> _Process:
+        return _Process(
+            app.RunOptions(
+                namespace=namespace,
+                kubeconfig=plane.kubeconfig,
+                cache=folder / "-".join(roles),
+                flags=given | {f"--{name.replace('_', '-')}": value for name, value in more.items()},
+                environ={"PATH": os.environ["PATH"], "ARGOCD_SYNC_WAVE_DELAY": "0", **(environ or {})},
+                roles=roles,
+            )
+        )
+
+    processes: list[_Process] = []
     try:
-        await asyncio.wait({ended, waiting}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            await ended
-        assert listening.is_set(), "the API did not listen in time"
+        if apart:
+            processes.append(start(("controller",), inside_port="0"))
+            port = await processes[0].port("inside")
+            processes.append(start(("server",), controller_address=f"127.0.0.1:{port}"))
+        else:
+            processes.append(start(("controller", "server")))
+        await processes[-1].port("api")
+        ports = {name: port for each in processes for name, port in each.ports.items()}
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0)) as session:
@@ -223,9 +219,8 @@ async def running(
                 server.token = await server.login("admin", password)
             yield server
     finally:
-        waiting.cancel()
-        process.stop()
-        await ended
+        for process in reversed(processes):
+            await process.stop()
         await asyncio.to_thread(plane.kubectl, "delete", "namespace", namespace, "--wait=false")
 
 
@@ -234,16 +229,43 @@ class _Process:
     loop that it runs in."""
 
     def __init__(self, options: app.RunOptions) -> None:
-        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.ports: dict[str, int] = {}
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._heard = asyncio.Condition()
+        self._outside = asyncio.get_running_loop()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._options = options
+        self._options = msgspec.structs.replace(options, on_listening=self._on_listening)
         threading.Thread(target=self._work, name=f"tiphys in {options.namespace}", daemon=True).start()
 
-    def stop(self) -> None:
-        """Ask it to end; ``ended`` tells when it has."""
-        if self._loop is not None and self._task is not None and not self.ended.done():
+    async def port(self, name: str) -> int:
+        """The port of a listener, once it listens; raises what ended the process before."""
+        ended = asyncio.ensure_future(asyncio.wrap_future(self._ended))
+        heard = asyncio.ensure_future(self._wait_for(name))
+        await asyncio.wait({ended, heard}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        heard.cancel()
+        if ended.done():
+            await ended
+        assert name in self.ports, f"nothing listens as {name} after {READY_SECONDS:.0f} s"
+        return self.ports[name]
+
+    async def stop(self) -> None:
+        """End it and wait until it has ended."""
+        if self._loop is not None and self._task is not None and not self._ended.done():
             self._loop.call_soon_threadsafe(self._task.cancel)
+        await asyncio.wrap_future(self._ended)
+
+    async def _wait_for(self, name: str) -> None:
+        async with self._heard:
+            await self._heard.wait_for(lambda: name in self.ports)
+
+    def _on_listening(self, name: str, port: int) -> None:
+        self.ports[name] = port
+        asyncio.run_coroutine_threadsafe(self._notify(), self._outside)
+
+    async def _notify(self) -> None:
+        async with self._heard:
+            self._heard.notify_all()
 
     def _work(self) -> None:
         async def main() -> None:
@@ -253,9 +275,9 @@ class _Process:
 
         try:
             asyncio.run(main())
-            self.ended.set_result(None)
+            self._ended.set_result(None)
         except BaseException as error:
-            self.ended.set_exception(error)
+            self._ended.set_exception(error)
 
 
 def _prepare(

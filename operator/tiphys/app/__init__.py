@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 
 from tiphys.app.controlling import control
 from tiphys.app.foundation import Foundation, Parts, RunOptions, lay
+from tiphys.app.inside import listen_inside
 from tiphys.app.serving import serve
 from tiphys.kube.connections import SERVICE_ACCOUNT
 from tiphys.settings.rows import CONTROLLER, SERVER
@@ -67,6 +68,8 @@ async def build(foundation: Foundation, closing: AsyncExitStack) -> Parts:
         parts |= await controllers.parts(closing)
     if SERVER in roles:
         parts |= await serve(foundation, controllers, closing)
+    elif controllers is not None:
+        await listen_inside(foundation, controllers, closing)
     log.info("ready: %d applications, %d projects", len(foundation.apps), len(foundation.projects))
     return foundation.parts() | parts
 

@@ -11,6 +11,7 @@ from tiphys.access.access import Access
 from tiphys.app.controlling import Controllers, post_event
 from tiphys.app.destinations import Destinations
 from tiphys.app.foundation import Foundation, Parts
+from tiphys.app.inside import ask_inside
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.connections import from_cluster
 from tiphys.reconcile.events import EventQueue
@@ -48,7 +49,6 @@ from tiphys.telemetry.server_metrics import ServerMetrics
 async def serve(base: Foundation, controllers: Controllers | None, closing: AsyncExitStack) -> Parts:
     """Build the API over the foundation; its ports stand when this returns."""
     settings, params = base.settings, base.params
-    assert controllers is not None
     destinations = Destinations(
         lambda cluster: _of_live_cache(controllers, cluster),
         lambda cluster: ClusterClient(from_cluster(cluster, base.connection)),
@@ -62,7 +62,7 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
         projects=base.projects,
         appsets=base.appsets,
         connect=destinations.client,
-        live=Inspector(controllers.services),
+        live=Inspector(controllers.services) if controllers is not None else ask_inside(base, closing),
         git=base.git,
         renderer=base.renderer,
         clock=lambda: datetime.now(UTC),

@@ -32,6 +32,10 @@ class ControllerParams(SharedParams, frozen=True, kw_only=True):
     controller_metrics_port: Annotated[
         int, controller("metrics.port", env="", key="", parse=integer(0, 65535))
     ] = 8082
+    inside_port: Annotated[
+        int, plain("--inside-port", "TIPHYS_INSIDE_PORT", "", (CONTROLLER,), parse=integer(0, 65535))
+    ] = 8085
+    """Where API servers in other processes ask; used only where this process has no API server."""
     status_processors: Annotated[int, controller("status.processors", parse=integer(1))] = 20
     operation_processors: Annotated[int, controller("operation.processors", parse=integer(1))] = 10
     hydration_processors: Annotated[int, controller("hydration.processors", parse=integer(1))] = 5

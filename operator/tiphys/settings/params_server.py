@@ -94,6 +94,10 @@ class ServerParams(RepoParams, frozen=True, kw_only=True):
     server_grpc_time_histogram: Annotated[
         bool, plain("", "ARGOCD_ENABLE_GRPC_TIME_HISTOGRAM", "", (SERVER,))
     ] = False
+    server_controller_address: Annotated[
+        str, plain("--controller-address", "TIPHYS_CONTROLLER_ADDRESS", "", (SERVER,))
+    ] = "argocd-application-controller:8085"
+    """Whom an API server without controllers in its process asks for live objects."""
     server_profile_enabled: Annotated[bool, plain("", "", "server.profile.enabled", (SERVER,))] = False
     server_webhook_cache_warm_disabled: Annotated[
         bool, plain("", "ARGOCD_WEBHOOK_MANIFEST_CACHE_WARM_DISABLED", "", (SERVER,))
