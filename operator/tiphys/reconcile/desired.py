@@ -21,6 +21,7 @@ from tiphys.compare.targets import PreparedTargets, prepare_targets
 from tiphys.compare.tracking import Tracking
 from tiphys.kube.discovery import Discovery
 from tiphys.projects.permission import permits_source
+from tiphys.reconcile import verifying
 from tiphys.reconcile.groups import GroupName, RevisionGroups
 from tiphys.resources.application import Application, ApplicationSource
 from tiphys.resources.identity import AppKey, Manifest
@@ -47,6 +48,14 @@ class DesiredStateError(Exception):
         super().__init__(message)
         self.transient = transient
         self.index = index
+
+
+class UnverifiedSources(DesiredStateError):
+    """Commits are not signed as the project demands; each of ``problems`` is a whole condition."""
+
+    def __init__(self, problems: tuple[str, ...]):
+        super().__init__("; ".join(problems), transient=False)
+        self.problems = problems
 
 
 class DesiredRequest(msgspec.Struct, frozen=True):
@@ -136,6 +145,7 @@ class DesiredStates:
         """Resolve, render and prepare.
 
         Raises:
+            UnverifiedSources: a commit is not signed as the project demands.
             DesiredStateError: with the reference's text, naming the source.
         """
         sources = request.sources
@@ -168,6 +178,7 @@ class DesiredStates:
         if memo is not None and memo.commits == revisions:
             return self._kept(memo, request)
 
+        await self._verify(request, repositories, commits)
         rendered = await self.render_all(request, repositories, commits)
         keys = tuple(each.content_key for each in rendered)
         if memo is not None and memo.keys == keys:
@@ -212,6 +223,33 @@ class DesiredStates:
             if changed is None or any(reads is None or touches(changed, reads) for reads in known):
                 self.on_moved(member)
         return name
+
+    async def _verify(
+        self, request: DesiredRequest, repositories: Sequence[Repository], commits: Sequence[str]
+    ) -> None:
+        """Refuse commits that are not signed as the project demands. Raises DesiredStateError."""
+        problems: list[str] = []
+        count = len(request.sources)
+        for index, source in enumerate(request.sources):
+            wanted = request.revisions[index] if index < len(request.revisions) else ""
+            try:
+                demand = verifying.demanded(request.project, request.settings, source)
+                if demand is None:
+                    continue
+                found = await verifying.unverified(
+                    self._git,
+                    repositories[index],
+                    source,
+                    wanted,
+                    commits[index],
+                    demand,
+                    request.settings.gpg_keys,
+                )
+            except SourceError as error:
+                raise _failure(index, count, error) from error
+            problems += verifying.told(found, source, index, count)
+        if problems:
+            raise UnverifiedSources(tuple(problems))
 
     def _reads(
         self, request: DesiredRequest, repositories: Sequence[Repository], commits: Sequence[str]
@@ -292,6 +330,7 @@ class DesiredStates:
             request.discovery,  # itself: held here, its identity cannot be another's
             request.settings.rendering,
             request.settings.resource_filter,
+            verifying.inputs_of(request.project, request.settings),
         )
 
     def render_request(

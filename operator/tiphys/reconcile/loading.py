@@ -9,14 +9,16 @@ from tiphys.compare.targets import TargetError
 from tiphys.projects.impersonation import ImpersonationError
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
-from tiphys.reconcile.desired import Desired, DesiredRequest, DesiredStateError
+from tiphys.reconcile.desired import Desired, DesiredRequest, DesiredStateError, UnverifiedSources
 from tiphys.reconcile.local import LocalManifestError, local_desired
 from tiphys.reconcile.pairs import Comparison, ComparisonInputs
 from tiphys.reconcile.refresh import namespace_metadata_differs
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import IgnoreRuleError, Situation, rules_of
 from tiphys.reconcile.syncing import client_for
+from tiphys.reconcile.verifying import demanded
 from tiphys.resources.application import ApplicationSource
+from tiphys.sources.errors import SourceError
 
 
 async def desired_request(
@@ -73,9 +75,17 @@ async def load_desired(
         situation, handle, sources=sources, revisions=revisions, max_age=max_age, no_cache=no_cache
     )
     try:
+        if manifests and any(demanded(request.project, request.settings, source) for source in sources):
+            text = "Cannot use local manifests when source integrity is enforced"
+            return None, [(kinds.COMPARISON_ERROR, text)]
         desired = await desired_of(services, request, manifests)
     except LocalManifestError as error:
         return None, [(kinds.COMPARISON_ERROR, f"Failed to load local manifests: {error}")]
+    except UnverifiedSources as error:
+        services.memory.first_error.pop(situation.app.key, None)
+        return None, [(kinds.COMPARISON_ERROR, problem) for problem in error.problems]
+    except SourceError as error:
+        return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]
     except DesiredStateError as error:
         if error.transient:
             services.memory.first_error.setdefault(situation.app.key, services.clock())

@@ -13,7 +13,7 @@ from tiphys.settings.rows import (
     plain,
     repo,
 )
-from tiphys.settings.values import integer, size, words
+from tiphys.settings.values import integer, size, unless, words
 
 
 class RepoParams(ControllerParams, frozen=True, kw_only=True):
@@ -138,6 +138,8 @@ class RepoParams(ControllerParams, frozen=True, kw_only=True):
         "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
     )
     include_hidden_directories: Annotated[bool, repo("include.hidden.directories")] = False
+    gpg_enabled: Annotated[bool, plain("", "ARGOCD_GPG_ENABLED", parse=unless("false", "no"))] = True
+    """Whether signatures of commits are verified (``sources.md`` 19)."""
     enable_builtin_git_config: Annotated[bool, repo("enable.builtin.git.config")] = True
     repo_grpc_max_size_mb: Annotated[
         int, repo("grpc.max.size", "", "ARGOCD_GRPC_MAX_SIZE_MB", parse=integer(1))

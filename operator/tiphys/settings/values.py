@@ -48,6 +48,11 @@ def lenient_bool(text: str) -> bool:
     raise ValueError(f"expected true or false, not {text!r}")
 
 
+def unless(*words: str) -> Parser:
+    """True but for these words, in any case."""
+    return lambda text: text.strip().lower() not in words
+
+
 def duration(text: str) -> float:
     """Seconds of a Go duration, in which ``d`` may stand for a day (``1d12h``, ``90s``, ``0``)."""
     try:
