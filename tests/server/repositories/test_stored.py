@@ -103,6 +103,11 @@ def test_a_template_shows_four_fields(message: RepoCreds) -> None:  # api.md 9
     )
 
 
+def test_a_proxy_is_shown_without_its_password() -> None:
+    shown = sanitised(given(Repository(repo="x", proxy="http://user:hunter2@proxy:3128")))
+    assert shown.proxy == "http://proxy:3128"
+
+
 def test_updates_write_present_keys_and_values() -> None:  # sources.md 18.1
     message = Repository(repo="u", insecure=False, depth=0, password="")
     assert data_of_message(REPOSITORY, message) == {"url": "u"}

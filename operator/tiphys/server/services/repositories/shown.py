@@ -7,6 +7,7 @@ from tiphys.resources.messages.repository import RepoAccessQuery
 from tiphys.resources.messages.stored_repositories import RepoCreds
 from tiphys.resources.messages.stored_repositories import Repository as Message
 from tiphys.settings.repositories import Repository
+from tiphys.settings.urls import without_credentials
 
 _SHOWN = (
     "name",
@@ -47,6 +48,7 @@ _STORED = (
 def sanitised(repository: Repository, state: ConnectionState | None = None) -> Message:
     """Everything but secrets and certificates, with the connection state."""
     fields = {name: getattr(repository, name) for name in _SHOWN}
+    fields["proxy"] = without_credentials(repository.proxy)
     return Message(repo=repository.url, connection_state=state or ConnectionState(), **fields)
 
 
