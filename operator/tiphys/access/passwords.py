@@ -38,7 +38,7 @@ class Passwords:
         Raises:
             AccountError: longer than bcrypt can tell apart.
         """
-        raw = password.encode("utf-8", "surrogateescape")
+        raw = password.encode("utf-8", "surrogatepass")
         if len(raw) > LONGEST:
             raise AccountError(f"bcrypt: password length exceeds {LONGEST} bytes")
         loop = asyncio.get_running_loop()
@@ -55,9 +55,9 @@ class Passwords:
 
 
 def _check(password: str, stored: str) -> bool:
-    raw = password.encode("utf-8", "surrogateescape")[:LONGEST]
+    raw = password.encode("utf-8", "surrogatepass")[:LONGEST]
     try:
-        is_right = bcrypt.checkpw(raw, stored.encode("utf-8", "surrogateescape") or _NOBODYS_HASH)
+        is_right = bcrypt.checkpw(raw, stored.encode("utf-8", "surrogatepass") or _NOBODYS_HASH)
     except ValueError:  # no bcrypt hash
         return False
     return is_right and bool(stored)

@@ -110,7 +110,7 @@ class Sessions:
         Raises:
             UsernameTooLong, LoginRefused
         """
-        if len(username.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
+        if len(username.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
             raise UsernameTooLong(LONGEST_NAME)
         pause = asyncio.ensure_future(self._sleep(0.5 + 0.5 * self._jitter()))
         try:
@@ -224,4 +224,4 @@ def revocation_id(claims: Mapping[str, Any], token: str) -> str:
         value = claims.get(name)
         if isinstance(value, str) and value:
             return value
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest() if token else ""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest() if token else ""

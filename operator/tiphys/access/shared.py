@@ -198,7 +198,7 @@ class SharedSessions:
 
 def digest_of(token_id: str) -> str:
     """What stands for a token's id: 96 bits, so that nobody reads ids and none outgrows its place."""
-    return hashlib.blake2b(token_id.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+    return hashlib.blake2b(token_id.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def read_stored(data: Mapping[str, str]) -> Stored:

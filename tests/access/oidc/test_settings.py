@@ -141,7 +141,11 @@ def test_what_is_sealed_is_for_one_purpose_and_one_key() -> None:
     assert unseal(sealed, KEY, STATE) == "text\nü"
     assert "text" not in sealed
     assert seal("text\nü", KEY, STATE) != sealed
-    broken: list[Any] = [(sealed, KEY, SESSION), (sealed, KEY + "x", STATE), (sealed[:-1] + ("0" if sealed[-1] != "0" else "1"), KEY, STATE)]
+    broken: list[Any] = [
+        (sealed, KEY, SESSION),
+        (sealed, KEY + "x", STATE),
+        (sealed[:-1] + ("0" if sealed[-1] != "0" else "1"), KEY, STATE),
+    ]
     broken += [("", KEY, STATE), ("zz", KEY, STATE), (sealed[:20], KEY, STATE), ("ü" * 40, KEY, STATE)]
     for text, key, purpose in broken:
         with pytest.raises(SealBroken):

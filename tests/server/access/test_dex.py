@@ -95,7 +95,7 @@ async def browser(dex: Dex, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Br
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        yield Browser(f"http://127.0.0.1:{runner.addresses[0][1]}", http, {}, {})
+        yield Browser(f"http://127.0.0.1:{runner.addresses[0][1]}", http, {}, {}, set())
     await runner.cleanup()
     await pages.close()
     await access.sso.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -16,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from tests.access.oidc.conftest import URL, Clock, Configured, Provider, clock, issuer, provider, sso
-from tests.access.oidc.idp import CLIENT
+from tests.access.oidc.idp import CLIENT, SECRET
 from tiphys.access.authenticator import STATE_COOKIE
 from tiphys.access.oidc.config import read_oidc
 from tiphys.access.oidc.flow import BAD_RETURN, is_allowed_return
@@ -47,6 +48,7 @@ class Browser(msgspec.Struct):
     http: aiohttp.ClientSession
     cookies: dict[str, str] = {}
     flags: dict[str, str] = {}
+    seen: set[str] = set()
 
     async def visit(self, path: str, verb: str = "GET", **headers: str) -> tuple[int, str, str]:
         """Status, Location and text."""
@@ -58,6 +60,7 @@ class Browser(msgspec.Struct):
                 first, _, flags = cookie.partition("; ")
                 name, _, value = first.partition("=")
                 self.flags[name] = flags
+                self.seen |= {value} if len(value) > 8 else set()
                 if not value or "Max-Age=0" in flags:
                     self.cookies.pop(name, None)
                 else:
@@ -78,6 +81,16 @@ class Browser(msgspec.Struct):
         return found
 
 
+@pytest.fixture(autouse=True)
+def nothing_secret_is_logged(
+    browser: Browser, issuer: str, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    yield
+    for value in (SECRET, *browser.seen):
+        assert value not in caplog.text, value
+
+
 @pytest.fixture
 async def browser(sso: Configured) -> AsyncIterator[Browser]:
     settings = sso.access._settings
@@ -89,7 +102,7 @@ async def browser(sso: Configured) -> AsyncIterator[Browser]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        yield Browser(f"http://127.0.0.1:{runner.addresses[0][1]}", http, {}, {})
+        yield Browser(f"http://127.0.0.1:{runner.addresses[0][1]}", http, {}, {}, set())
     await runner.cleanup()
     await pages.close()
 
