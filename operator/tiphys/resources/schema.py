@@ -13,10 +13,10 @@ too large for anybody.
 import ast
 import inspect
 import sys
-import textwrap
 import types
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -207,10 +207,9 @@ def _is_mandatory(annotation: Any) -> bool:
 @cache
 def attribute_docs(struct: type[msgspec.Struct]) -> Mapping[str, str]:
     """The string that stands under an attribute in the source."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
-    assert isinstance(body, ast.ClassDef)
+    body = _classes(struct.__module__)[struct.__name__].body
     docs: dict[str, str] = {}
-    for statement, following in zip(body.body, body.body[1:], strict=False):
+    for statement, following in pairwise(body):
         if (
             isinstance(statement, ast.AnnAssign)
             and isinstance(statement.target, ast.Name)
@@ -220,6 +219,13 @@ def attribute_docs(struct: type[msgspec.Struct]) -> Mapping[str, str]:
         ):
             docs[statement.target.id] = one_line(following.value.value)
     return docs
+
+
+@cache
+def _classes(module: str) -> Mapping[str, ast.ClassDef]:
+    """The classes of a module as they stand in its source."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def one_line(text: str) -> str:

@@ -170,7 +170,7 @@ def client_endpoints() -> Iterator[Any]:
                     yield pytest.param(endpoint, id=name)
 
 
-@pytest.mark.parametrize("endpoint", client_endpoints())
+@pytest.mark.parametrize("endpoint", list(client_endpoints()))
 def test_a_client_of_the_reference(endpoint: Any) -> None:
     """Operation ids, parameters and models are those that a generated client knows."""
     settings = endpoint.settings
