@@ -13,7 +13,7 @@ from tiphys.live.updates import UpdateDigest
 from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, gvk_of, key_of
 from tiphys.settings.model import CompareOptions, FilterRule, ResourceFilter
 
-CONFIG_MAP = GVK("", "v1", "ConfigMap")
+CONFIG_MAP, SECRET = GVK("", "v1", "ConfigMap"), GVK("", "v1", "Secret")
 DEPLOYMENT = GVK("apps", "v1", "Deployment")
 
 
@@ -160,6 +160,13 @@ async def test_excluded_kinds_are_not_followed_but_can_be_fetched(
         assert not watched.cache.is_watched(GroupKind("coordination.k8s.io", "Lease"))
         read = await watched.cache.manifest(key_of(made), CONFIG_MAP)  # health-and-resources.md 6.5
         assert read is not None
+        record = await watched.cache.look_up(key_of(made), CONFIG_MAP)
+        assert record is not None
+        assert record.app_instance == "app-6"
+        assert record.manifest() is not None
+        assert watched.cache.get(key_of(made)) is None, "in no tree"
+        assert await watched.cache.look_up(key_of(made)._replace(name="no-such"), CONFIG_MAP) is None
+        assert await watched.cache.look_up(key_of(made)._replace(kind="Secret"), SECRET) is None
 
 
 async def test_orphan_candidates_are_roots_of_the_namespace(
@@ -219,6 +226,36 @@ async def test_kinds_we_may_not_list(
         else:
             assert "forbidden" in cache.problems[GroupKind("", "Secret")]
         assert GroupKind("", "ConfigMap") not in cache.problems
+
+
+async def test_strict_keeps_what_the_server_says_we_may_list(
+    plane: ControlPlane, client: ClusterClient, namespace: str
+) -> None:
+    # 7.2: it is asked by resource name only, so a right in another group counts, and the kind has a problem
+    account = f"system:serviceaccount:{namespace}:reader"
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    name, group = f"strict-{namespace}", "rbac.authorization.k8s.io"
+    rules = [
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch", "get"]},
+        {"apiGroups": [""], "resources": ["deployments"], "verbs": ["list"]},
+    ]
+    await client.create({**rbac, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules})
+    await client.create(
+        {
+            **rbac,
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": namespace}],
+        }
+    )
+    async with watching(from_kubeconfig(plane.kubeconfig), wait=False, respect_rbac="strict") as watched:
+        cache = watched.cache
+        cache._client._headers["Impersonate-User"] = account
+        await cache.wait_synced()
+        assert set(cache.problems) == {GroupKind("apps", "Deployment")}
+        assert "forbidden" in cache.problems[GroupKind("apps", "Deployment")]
+        assert not cache.is_watched(GroupKind("", "Secret"))
 
 
 async def test_relist_reads_everything_again_without_a_false_change(

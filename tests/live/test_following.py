@@ -257,3 +257,19 @@ async def test_restricted_cluster_follows_its_namespaces(
             cache.check_scope(key("default", "x"), namespaced=True)
             == 'namespace "default" for ConfigMap "x" is not managed'
         )
+
+
+async def test_restricted_cluster_with_what_has_no_namespace(
+    plane: ControlPlane, client: ClusterClient, namespace: str
+) -> None:
+    # health-and-resources.md 6.4: clusterResources
+    await client.create(config_map("default", f"outside-{namespace}"))
+    async with watching(
+        from_kubeconfig(plane.kubeconfig), namespaces=(namespace,), cluster_resources=True, times=QUICK
+    ) as watched:
+        cache = watched.cache
+        assert cache.get(ResourceKey("", "Namespace", "", namespace)) is not None
+        assert cache.get(key("default", f"outside-{namespace}")) is None
+        role = ResourceKey("rbac.authorization.k8s.io", "ClusterRole", "", "r")
+        assert cache.check_scope(role, namespaced=False) == ""
+        assert cache.check_scope(key("default", "x"), namespaced=True) != ""

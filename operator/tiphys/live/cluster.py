@@ -26,7 +26,7 @@ from tiphys.live.followers import Followers, ResourceFilter
 from tiphys.live.following import Follower, Times
 from tiphys.live.objects import Objects
 from tiphys.live.outage import Outage
-from tiphys.live.reading import Reading, Tracking
+from tiphys.live.reading import KindReader, Reading, Tracking
 from tiphys.live.records import Change, LiveObject, is_stale
 from tiphys.live.scope import OutOfScope, Scope
 from tiphys.live.tree import hosts, resource_tree, summarize, walk
@@ -104,6 +104,7 @@ class ClusterCache:
         reading = Reading(tracking, assess, custom_labels=custom_labels)
         if update_digest is not None:
             reading = msgspec.structs.replace(reading, update_digest=update_digest)
+        self._reading = reading
         self._followers = Followers(
             client,
             reading,
@@ -274,7 +275,10 @@ class ClusterCache:
 
     def is_watched(self, kind: GroupKind) -> bool:
         """Whether objects of the kind are followed (not excluded, not denied)."""
-        return any(follower.resource.group_kind == kind for follower in self._followers)
+        return any(
+            follower.resource.group_kind == kind and follower.state != "denied"
+            for follower in self._followers
+        )
 
     def check_scope(self, key: ResourceKey, namespaced: bool) -> str:
         """Why ``key`` is outside of a namespaced cluster, ``""`` if it is inside
@@ -327,6 +331,32 @@ class ClusterCache:
         self._objects.conversions.keep(key, wanted, manifest)
         return manifest
 
+    def would_know(self, key: ResourceKey) -> bool:
+        """Whether the object is surely not there when there is no record of it: its kind is followed,
+        or is not served at all."""
+        follower = self._followers.of(key)
+        if follower is not None and follower.state != "denied":
+            return not follower.problem
+        return self.discovery is not None and self.discovery.preferred(key.group, key.kind) is None
+
+    async def look_up(self, key: ResourceKey, gvk: GVK) -> LiveObject | None:
+        """An object of a kind that is not followed, asked for now (health-and-resources.md 6.5): it can
+        be compared and is in no tree. ``None``: it is not there, or its kind is followed or not served.
+
+        Raises:
+            ApiError, ClusterUnreachable: the GET failed.
+        """
+        resource = self.discovery.resource(gvk) if self.discovery is not None else None
+        if resource is None or "get" not in resource.verbs or self.is_watched(key.group_kind):
+            return None
+        if self.check_scope(key, resource.namespaced):
+            return None
+        try:
+            manifest = await self._client.get(gvk, key.namespace, key.name)
+        except NotFound:
+            return None
+        return KindReader(resource, self._reading).manifest_record(manifest)
+
     def note_write(self, manifest: Manifest) -> None:
         """Take the answer to a write of ours. Whoever wrote looks at the result himself, so there is
         no change for his application; one is reported if the object left another's."""
@@ -334,6 +364,8 @@ class ClusterCache:
         follower, reader = self._followers.of(key), self._followers.reader(key.group_kind)
         if follower is None or reader is None or gvk_of(manifest) != reader.resource.gvk:
             return  # not followed, or written in another version: the watch will tell
+        if follower.state == "denied":
+            return  # nobody would keep it current
         if not (manifest.get("metadata") or {}).get("resourceVersion"):
             return
         record = reader.manifest_record(manifest)

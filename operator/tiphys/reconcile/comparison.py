@@ -17,6 +17,7 @@ from tiphys.compare.targets import Target
 from tiphys.compare.verdicts import Verdict, compare, decide, dry_run_request
 from tiphys.health.aggregate import aggregate
 from tiphys.kube.errors import ApiError, ClusterUnreachable, NotFound
+from tiphys.live.cluster import ClusterCache
 from tiphys.live.records import LiveObject
 from tiphys.projects.permission import permits_live
 from tiphys.reconcile import conditions as kinds
@@ -33,7 +34,7 @@ from tiphys.reconcile.pairs import (
     without_twins,
 )
 from tiphys.reconcile.traits import Traits, traits_of
-from tiphys.resources.identity import AppKey, ResourceKey
+from tiphys.resources.identity import AppKey, GroupKind, ResourceKey
 
 DRY_RUNS_AT_ONCE = 8
 DRY_RUN_ATTEMPTS = 3
@@ -95,10 +96,13 @@ class Comparer:
             # Without a target it is neither extraneous nor pruned (applications.md 11.1).
             allowed = {key: live for key, live in allowed.items() if key != namespace or key in targeted}
         candidates: list[tuple[ResourceKey, Target | None, LiveObject | None]] = []
+        looked_up, troubles = await _not_followed(inputs.cache, targets)
+        for trouble in troubles:
+            found.append((kinds.COMPARISON_ERROR, f"Failed to load live state: {trouble}"))
+            failed = True
         for target in targets:
-            candidates.append(
-                (target.key, target, allowed.pop(target.key, None) or inputs.cache.get(target.key))
-            )
+            live = allowed.pop(target.key, None) or inputs.cache.get(target.key)
+            candidates.append((target.key, target, live or looked_up.get(target.key)))
         candidates.extend((key, None, live) for key, live in allowed.items())
 
         verdicts, failures = await self._verdicts_of(inputs, candidates)
@@ -208,6 +212,31 @@ class Comparer:
         if isinstance(verdict, Verdict) and doubt:
             known[target.key] = (stamp, verdict)
         return verdict
+
+
+async def _not_followed(
+    cache: ClusterCache, targets: Sequence[Target]
+) -> tuple[dict[ResourceKey, LiveObject], list[str]]:
+    """Live objects of targets whose kinds are not followed, and why some could not be had."""
+    followed: dict[GroupKind, bool] = {}
+    found: dict[ResourceKey, LiveObject] = {}
+    troubles: list[str] = []
+    for target in targets:
+        if not target.key.name or cache.get(target.key) is not None:
+            continue
+        kind = target.key.group_kind
+        if kind not in followed:
+            followed[kind] = cache.is_watched(kind)
+        if followed[kind]:
+            continue
+        try:
+            live = await cache.look_up(target.key, target.gvk)
+        except (ApiError, ClusterUnreachable) as error:
+            troubles.append(str(error))
+            continue
+        if live is not None:
+            found[target.key] = live
+    return found, troubles
 
 
 async def _by_dry_run(inputs: ComparisonInputs, target: Target) -> Verdict | str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.controlplane import ControlPlane
 from tests.server.resources.objects import config_map, deployment, secret, service
-from tests.server.resources.world import World, decoded
+from tests.server.resources.world import World, decoded, world
 from tiphys.kube.client import MERGE_PATCH
 from tiphys.live.tree import key_of_node
 from tiphys.resources.identity import GVK, ResourceKey
@@ -275,3 +279,68 @@ async def test_cluster_info(resources: World) -> None:
         "Unknown",
         "Cluster has no applications and is not being monitored.",
     )
+
+
+async def test_kinds_that_may_not_be_listed_are_compared_and_in_no_tree(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    # health-and-resources.md 6.5, 7.2: respectRBAC leaves the kind, a GET still finds its objects
+    kubectl = control_plane.kubectl
+    account = f"narrow-{os.getpid()}"
+    rules = [
+        {"apiGroups": ["*"], "resources": ["configmaps", "services"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch", "update"]},
+    ]
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    objects = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": "default"}},
+        {**rbac, "kind": "ClusterRole", "metadata": {"name": account}, "rules": rules},
+        {
+            **rbac,
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": account},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "default"}],
+        },
+    ]
+    await asyncio.to_thread(kubectl, "apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects)))
+    token = await asyncio.to_thread(kubectl.service_account_token, "default", account)
+    async with world(control_plane, tmp_path, settings={"resource.respectRBAC": "normal"}) as made:
+        config = {
+            "bearerToken": token,
+            "tlsClientConfig": {"caData": base64.b64encode(control_plane.ca_file.read_bytes()).decode()},
+        }
+        await made.client.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {
+                    "name": "narrow",
+                    "namespace": made.namespace,
+                    "labels": {"argocd.argoproj.io/secret-type": "cluster"},
+                },
+                "stringData": {
+                    "name": "narrow",
+                    "server": control_plane.server,
+                    "config": json.dumps(config),
+                },
+            }
+        )
+        await made.until(lambda: control_plane.server in made.base.settings.snapshot.clusters.by_server)
+        await made.commit(
+            {"narrow/a.yaml": config_map("seen"), "narrow/b.yaml": secret("unseen", {"k": "v"})}
+        )
+        spec = {"destination": {"server": control_plane.server, "namespace": made.place}}
+        await made.create_app("narrow", **spec)
+        app = await made.wait_app("narrow", lambda app: app.status.sync.status == "Synced")
+        assert {each.kind: each.status for each in app.status.resources} == {
+            "ConfigMap": "Synced",
+            "Secret": "Synced",
+        }
+        found = await made.live.tree(app)
+        assert found is not None
+        assert [each.kind for each in found.nodes] == ["ConfigMap"]
+        shown = await made.live.managed_resources(app)
+        assert shown is not None
+        assert [each.kind for each in shown if each.live_state != "null"] == ["ConfigMap", "Secret"]
+    await asyncio.to_thread(kubectl, "delete", "clusterrole,clusterrolebinding", account)

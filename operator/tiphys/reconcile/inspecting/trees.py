@@ -33,7 +33,7 @@ def tree_of(services: Services, situation: Situation, cache: ClusterCache) -> Ap
     managed = managed_keys(situation, cache)
     nodes = cache.tree(managed, permitted)
     for key, version in listed.items():
-        if cache.get(key) is None and not cache.problem_of(key):
+        if cache.get(key) is None and cache.would_know(key):
             nodes.append(missing_node(key, version))
     nodes.sort(key=node_order)
     orphaned = []
