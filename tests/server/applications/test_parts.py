@@ -20,7 +20,7 @@ from tiphys.server.services.applications.access import is_name
 from tiphys.server.services.applications.deleting import wanted_finalizers
 from tiphys.server.services.applications.listing import Page, etag_of, page_of, projects_of
 from tiphys.server.services.applications.patching import patched
-from tiphys.server.services.applications.reading import with_health
+from tiphys.server.services.applications.reading import healths_of, with_health
 from tiphys.server.services.applications.validation import duplicate_source_name, managed_by_problem
 from tiphys.server.services.applications.writing import Whole, edit, merge
 from tiphys.server.streams.catalog import Entry
@@ -293,6 +293,9 @@ def test_health_of_resources_comes_from_the_tree() -> None:
     healthy = HealthStatus(status="Healthy")
     tree = ApplicationTree(nodes=(node("a", uid="1", health=healthy), node("b"), node("c", uid="3")))
     stale = HealthStatus(status="Degraded")
-    found = with_health(tuple(resource(name, stale) for name in "abcd"), tree)
+    before = app()
+    status = msgspec.structs.replace(before.status, resources=tuple(resource(name, stale) for name in "abcd"))
+    before = msgspec.structs.replace(before, status=status)
+    found = with_health(before, healths_of(status.resources, tree)).status.resources
     missing = HealthStatus(status="Missing", message="Resource has not been created")
     assert [each.health for each in found] == [healthy, missing, None, None]

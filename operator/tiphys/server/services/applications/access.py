@@ -33,11 +33,17 @@ log = get_logger(__name__)
 APPLICATION = GVK("argoproj.io", "v1alpha1", "Application")
 
 
-class Reached(msgspec.Struct, frozen=True):
-    """An Application that the caller may act on, and its effective project."""
+class Reached(msgspec.Struct, frozen=True, eq=False):
+    """An Application that the caller may act on, and its project as it is stored."""
 
     app: Application
-    project: AppProject
+    stored_project: AppProject
+    state: State
+
+    @property
+    def project(self) -> AppProject:
+        """The project with what it inherits; worked out when asked for, since most methods do not."""
+        return effective_project(self.stored_project, self.state.projects, self.state.settings)
 
 
 class AppAccess:
@@ -86,13 +92,14 @@ class AppAccess:
             ApiFailure: InvalidArgument, it does not exist or does not admit the namespace (which of
                 both is not told).
         """
+        return effective_project(self._admitting(app), self._state.projects, self._state.settings)
+
+    def _admitting(self, app: Application) -> AppProject:
         state, name = self._state, app.spec.project_name
         project = state.projects.get(AppKey(state.namespace, name))
-        if project is not None:
-            project = effective_project(project, state.projects, state.settings)
-            if permits_app_namespace(project, app.metadata.namespace, state.namespace):
-                return project
-        raise invalid_argument(f'app is not allowed in project "{name}", or the project does not exist')
+        if project is None or not permits_app_namespace(project, app.metadata.namespace, state.namespace):
+            raise invalid_argument(f'app is not allowed in project "{name}", or the project does not exist')
+        return project
 
     async def reread(self, app: Application) -> Application | None:
         """A known Application as Kubernetes has it now; None: it is gone, or another has its name.
@@ -159,7 +166,7 @@ class AppAccess:
             raise no_such(app.metadata.name) if project else permission_denied()
         if project and project != app.spec.project_name:
             raise no_such(app.metadata.name)
-        return Reached(app, self.project_of(app))
+        return Reached(app, self._admitting(app), self._state)
 
 
 def no_such(name: str) -> ApiFailure:

@@ -6,6 +6,7 @@ shows what the controller found. How long that may take is up to the caller.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 from tiphys.reconcile.refresh import REFRESH_ANNOTATION, REFRESH_TIMESTAMP_ANNOTATION
 from tiphys.reconcile.statuses import HEALTH_SOURCE_TREE
 from tiphys.resources.application import Application, HealthStatus, ResourceStatus
-from tiphys.resources.identity import AppKey, ResourceKey
+from tiphys.resources.identity import AppKey
 from tiphys.resources.messages.application import ApplicationQuery
 from tiphys.resources.messages.trees import ApplicationTree, ResourceNode
 from tiphys.server.api.calls import Call
@@ -30,6 +31,8 @@ HYDRATE_ANNOTATION = "argocd.argoproj.io/hydrate"
 HYDRATE_TIMESTAMP_ANNOTATION = "argocd.argoproj.io/hydrate-timestamp"
 MISSING = HealthStatus(status="Missing", message="Resource has not been created")
 REMEMBERED = 1000
+
+Healths = tuple[HealthStatus | None, ...]
 
 
 class ApplicationReading:
@@ -50,7 +53,9 @@ class ApplicationReading:
         self._writer = writer
         self._fragments = fragments
         self._feed = feed
-        self._inferred: OrderedDict[AppKey, tuple[Application, Fragment[Application]]] = OrderedDict()
+        self._inferred: OrderedDict[AppKey, tuple[Application, Healths, Fragment[Application]]] = (
+            OrderedDict()
+        )
 
     @rpc("Get", Route("GET", "/api/v1/applications/{name}"))
     async def get(self, call: Call, request: ApplicationQuery) -> Application | Encoded:
@@ -79,27 +84,32 @@ class ApplicationReading:
         def concerns(change: Change[Application]) -> bool:
             return change.key == key
 
+        try:
+            return await self._after(app, kind, concerns)
+        except asyncio.CancelledError:
+            if call.deadline is not None and asyncio.get_running_loop().time() >= call.deadline:
+                raise unknown("application refresh deadline exceeded") from None
+            raise
+
+    async def _after(
+        self, app: Application, kind: str, concerns: Callable[[Change[Application]], bool]
+    ) -> Application:
         limit = self._state.settings.params.server_watch_buffer_size
         with self._feed.subscribe(concerns, limit=limit) as changes:
             asked = await self._writer.change(
                 app, lambda current: refresh_patch(current, kind, self._state.clock())
             )
             begun = number_of(asked.metadata.resource_version)
-            try:
-                while True:
-                    held = self._state.apps.get(key)
-                    if held is None:
-                        raise no_such(key.name)
-                    newer = number_of(held.metadata.resource_version) > begun
-                    if newer and REFRESH_ANNOTATION not in (held.metadata.annotations or {}):
-                        return held
-                    change = await anext(changes)
-                    if change.kind == DELETED:
-                        raise no_such(key.name)
-            except asyncio.CancelledError:
-                if call.deadline is not None and asyncio.get_running_loop().time() >= call.deadline:
-                    raise unknown("application refresh deadline exceeded") from None
-                raise
+            while True:
+                held = self._state.apps.get(app.key)
+                if held is None:
+                    raise no_such(app.metadata.name)
+                newer = number_of(held.metadata.resource_version) > begun
+                if newer and REFRESH_ANNOTATION not in (held.metadata.annotations or {}):
+                    return held
+                change = await anext(changes)
+                if change.kind == DELETED:
+                    raise no_such(app.metadata.name)
 
     async def _shown(self, app: Application) -> Fragment[Application]:
         """The Application as Get shows it: with the health of its resources where that is kept in the
@@ -110,16 +120,14 @@ class ApplicationReading:
         tree = await self._state.live.tree(app)
         if tree is None:
             return self._of(app)
-        resources = with_health(status.resources, tree)
-        key = app.key
+        healths, key = healths_of(status.resources, tree), app.key
         known = self._inferred.pop(key, None)
-        if known is None or known[0] is not app or known[1].object.status.resources != resources:
-            shown = msgspec.structs.replace(app, status=msgspec.structs.replace(status, resources=resources))
-            known = (app, self._fragments.apart(shown))
+        if known is None or known[0] is not app or known[1] != healths:
+            known = (app, healths, self._fragments.apart(with_health(app, healths)))
         self._inferred[key] = known
         if len(self._inferred) > REMEMBERED:
             self._inferred.popitem(last=False)
-        return known[1]
+        return known[2]
 
     def _of(self, app: Application) -> Fragment[Application]:
         held = self._state.apps.get(app.key)
@@ -135,20 +143,24 @@ def refresh_patch(app: Application, kind: str, now: datetime) -> dict[str, Any]:
     return {"metadata": {"annotations": annotations}}
 
 
-def with_health(resources: tuple[ResourceStatus, ...], tree: ApplicationTree) -> tuple[ResourceStatus, ...]:
-    """The resources of a status with the health that the tree says."""
-    known: dict[ResourceKey, HealthStatus | None] = {}
+def healths_of(resources: Iterable[ResourceStatus], tree: ApplicationTree) -> Healths:
+    """What the tree says of each resource's health; None: nothing."""
+    known: dict[tuple[str, str, str, str], HealthStatus | None] = {}
     for node in tree.nodes:
         health = node.health
         if health is None and _is_not_there(node):
             health = MISSING
-        known[ResourceKey(node.group, node.kind, node.namespace, node.name)] = health
-    return tuple(
-        msgspec.structs.replace(
-            each, health=known.get(ResourceKey(each.group, each.kind, each.namespace, each.name))
-        )
-        for each in resources
+        known[node.group, node.kind, node.namespace, node.name] = health
+    return tuple(known.get((each.group, each.kind, each.namespace, each.name)) for each in resources)
+
+
+def with_health(app: Application, healths: Healths) -> Application:
+    """The Application with these healths of its resources."""
+    resources = tuple(
+        msgspec.structs.replace(each, health=health)
+        for each, health in zip(app.status.resources, healths, strict=True)
     )
+    return msgspec.structs.replace(app, status=msgspec.structs.replace(app.status, resources=resources))
 
 
 def _is_not_there(node: ResourceNode) -> bool:
