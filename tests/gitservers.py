@@ -12,7 +12,6 @@ import datetime
 import http.server
 import ipaddress
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -26,6 +25,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.debian import ensure_program
 
 _GIT_ENV = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -301,18 +302,6 @@ class _BackendHandler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def install_sshd() -> str:
-    """Path of ``sshd``, installed with ``apt-get`` where it is missing and that is possible."""
-    found = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], env=env, capture_output=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "openssh-server"], env=env, capture_output=True)
-        found = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert found is not None, "these tests need sshd: install openssh-server"
-    return found
-
-
 class SshGitServer:
     """An ``sshd`` on loopback for the user who runs the tests.
 
@@ -343,7 +332,7 @@ class SshGitServer:
         return f"[127.0.0.1]:{self.port} {key}\n"
 
     def __enter__(self) -> "SshGitServer":
-        sshd = install_sshd()
+        sshd = ensure_program("sshd", "openssh-server")
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         (self.folder / "authorized").write_text((self.folder / "client.pub").read_text())
