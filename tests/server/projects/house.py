@@ -32,8 +32,9 @@ from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import NotFound
 from tiphys.reconcile.events import EventQueue
 from tiphys.reconcile.inspecting.inspector import Inspector
+from tiphys.resources.gojson import dumps
 from tiphys.resources.identity import GVK, AppKey, Manifest
-from tiphys.resources.shape import to_json
+from tiphys.resources.wire.codec import decode, encode
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, failure_of
 from tiphys.server.api.invoke import unescaped
@@ -112,7 +113,11 @@ class House(msgspec.Struct, eq=False):
             answer = await method.handler(call, message)
         except Exception as error:
             raise Refused(failure_of(error)) from error
-        return to_json(answer)
+        text = dumps(answer)
+        again = dumps(decode(type(answer), encode(answer)))
+        # Protobuf cannot tell this list from one that is not there.
+        assert again == text or b'"namespaceResourceWhitelist":[]' in text, "protobuf says the same"
+        return msgspec.json.decode(text)
 
     async def watch(
         self, path: str, request: Mapping[str, Any], *, by: Identity = ADMIN

@@ -219,7 +219,7 @@ async def test_lists(shop: House) -> None:
             shop.call(f"{SERVICE}/List", asked, by=by) if by else shop.call(f"{SERVICE}/List", asked)
         )
         assert int(answer["metadata"]["resourceVersion"]) > 0
-        return [each["metadata"]["name"] for each in answer["items"]]
+        return [each["metadata"]["name"] for each in answer["items"] or ()]
 
     assert await listed() == ["set-a", "set-b", "set-c"]
     assert await listed(selector="tier in (1,3)") == ["set-b"]
