@@ -48,7 +48,7 @@ class SettingsSink(Protocol):
     """What takes in the objects of the settings."""
 
     def put(self, manifest: Manifest) -> None: ...
-    def delete(self, key: ResourceKey) -> None: ...
+    def delete(self, key: ResourceKey, uid: str = "") -> None: ...
 
 
 class Watching:
@@ -149,7 +149,8 @@ class Watching:
                 manifest = {**event["object"], "apiVersion": "v1", "kind": kind}
                 if event["type"] == "DELETED":
                     namespace, name = _key(manifest)
-                    self._settings.delete(ResourceKey("", kind, namespace, name))
+                    uid = manifest["metadata"].get("uid", "")
+                    self._settings.delete(ResourceKey("", kind, namespace, name), uid)
                 else:
                     self._settings.put(manifest)
 

@@ -20,6 +20,7 @@ from tiphys.resources.identity import Manifest, ResourceKey, labels_of
 from tiphys.settings.clusters import Cluster, Clusters
 from tiphys.settings.main_config import read_main
 from tiphys.settings.model import Settings
+from tiphys.settings.newness import Newness
 from tiphys.settings.params import ParamProblem, Params
 from tiphys.settings.problems import Problems, SettingError
 from tiphys.settings.reading import data_of, place_of, read_cluster, read_repository
@@ -102,6 +103,7 @@ class SettingsStore:
     ) -> None:
         self._namespace = control_namespace
         self._reload_params = reload_params
+        self._newness = Newness()
         self._subscribers: list[Callable[[SettingsChange], None]] = []
         self._config_maps: dict[str, dict[str, str]] = {}
         self._secrets: dict[str, _Secret] = {}
@@ -150,14 +152,18 @@ class SettingsStore:
         return False
 
     def put(self, manifest: Manifest) -> None:
-        """An object exists, or changed. One that lost the label that made it ours is forgotten."""
+        """An object exists, or changed. One that lost the label that made it ours is forgotten; what
+        is older than what is known is no news."""
         metadata = manifest.get("metadata") or {}
         name, kind = metadata.get("name") or "", manifest.get("kind")
         if (metadata.get("namespace") or "") != self._namespace:
             return
         if not self.is_relevant(manifest):
-            if kind == "Secret" and name in self._secrets:
+            held = kind == "Secret" and name in self._secrets
+            if held and self._newness.is_news("Secret", name, manifest):
                 self._forget_secret(name)
+            return
+        if not self._newness.is_news(kind or "", name, manifest):
             return
         if kind == "ConfigMap":
             self._put_config_map(name, manifest)
@@ -165,11 +171,13 @@ class SettingsStore:
             self._put_secret(name, manifest)
         self._tell_problems()
 
-    def delete(self, key: ResourceKey) -> None:
-        """An object is gone. RBAC keeps its last policy, as in the reference; every other setting
-        goes back to its default."""
+    def delete(self, key: ResourceKey, uid: str = "") -> None:
+        """An object is gone (the one with ``uid``, if given). RBAC keeps its last policy, as in the
+        reference; every other setting goes back to its default."""
         if key.group or key.namespace != self._namespace:
             return
+        if not self._newness.is_gone(key.kind, key.name, uid):
+            return  # another one has taken its place
         if key.kind == "ConfigMap" and key.name in self._config_maps and key.name != RBAC:
             del self._config_maps[key.name]
             self._read_config_map(key.name)
