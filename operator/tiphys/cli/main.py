@@ -16,7 +16,10 @@ ROLES = (CONTROLLER, SERVER)
 DEFAULT_NAMESPACE = "argocd"
 
 
-COMMANDS = {name: f"tiphys.cli.{name}:{name}" for name in ("action", "actions", "health", "openapi")}
+COMMANDS = {
+    name: f"tiphys.cli.{name}:{name}"
+    for name in ("action", "actions", "dexconfig", "health", "openapi", "rbac")
+}
 """Commands with files of their own, imported when they are called: ``run`` needs much that they do not."""
 
 

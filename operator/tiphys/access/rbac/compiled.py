@@ -76,6 +76,7 @@ class Compiled:
             (in the reference nobody has the built-in roles in regex mode: ``*`` is no expression).
         default_role: ``policy.default``.
         mode: ``glob`` or ``regex``.
+        builtin: whether there are built-in roles.
         project_layer: the lines that a project adds; None for a project that does not exist.
 
     Raises:
@@ -88,8 +89,10 @@ class Compiled:
         default_role: str,
         mode: str,
         project_layer: Callable[[str], Layer | None],
+        *,
+        builtin: bool = True,
     ):
-        self._common = (_BUILTIN, Layer(policy, mode))
+        self._common = (_BUILTIN if builtin else EMPTY, Layer(policy, mode))
         self._default_role = default_role
         self._project_layer = project_layer
         self._evaluations: dict[tuple[str, str, str, str], Decide] = {}

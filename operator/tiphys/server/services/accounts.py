@@ -17,6 +17,7 @@ from tiphys.access.errors import (
 from tiphys.access.identity import LOCAL_ISSUER
 from tiphys.access.passwords import check_pattern
 from tiphys.access.rbac.compiled import PROJECT_SCOPED, is_project_subject
+from tiphys.access.rbac.words import ACTIONS, RESOURCES
 from tiphys.access.sessions import Sessions
 from tiphys.access.switches import rollback_is_separate
 from tiphys.resources.messages.account import (
@@ -39,22 +40,6 @@ from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, not_f
 from tiphys.server.api.rpc import Route, rpc
 from tiphys.server.guard import Guard
 from tiphys.settings.model import Settings
-
-RESOURCES = (
-    "clusters",
-    "projects",
-    "applications",
-    "applicationsets",
-    "repositories",
-    "write-repositories",
-    "certificates",
-    "accounts",
-    "gpgkeys",
-    "logs",
-    "exec",
-    "extensions",
-)
-ACTIONS = ("get", "create", "update", "delete", "sync", "rollback", "override", "action", "invoke")
 
 MINUTES_OF_SSO = 5
 LONGEST_ID = 256
