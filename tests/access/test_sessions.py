@@ -104,6 +104,17 @@ async def test_five_failures_lock_for_five_minutes(alone: Sessions, clock: Clock
     assert await alone.login("ann", PASSWORD)
 
 
+async def test_many_guesses_at_once_are_no_way_around_the_limit(alone: Sessions) -> None:
+    guesses = [*(alone.login("ann", "wr0ng-one") for _ in range(20)), alone.login("ann", PASSWORD)]
+    outcomes = await asyncio.gather(*guesses, return_exceptions=True)
+    assert all(isinstance(each, LoginRefused) for each in outcomes)
+    assert alone.shared.book["ann"].count == 5
+
+
+async def test_right_passwords_at_once_are_all_taken(alone: Sessions) -> None:
+    assert all(await asyncio.gather(*(alone.login("ann", PASSWORD) for _ in range(8))))
+
+
 async def test_a_success_clears_failures(alone: Sessions) -> None:
     for _ in range(2):
         for _ in range(4):

@@ -120,18 +120,14 @@ class Sessions:
 
     async def _verify(self, username: str, password: str) -> Account:
         account = self._accounts.all().get(username)
-        params = self._settings.snapshot.params
+        was_blocked = self._is_blocked(username)
+        # The hash is made in any case, so that under load nobody is answered faster than others; and
+        # many guesses at once are no way around the limit: it is looked at again after it.
+        is_right = await self.passwords.check(password, account.password_hash if account else "")
         now = self._clock().timestamp()
-        if account is not None and is_blocked(
-            self.shared.book,
-            username,
-            now,
-            limit=params.server_session_max_failures,
-            window=params.server_session_failure_window,
-        ):
+        if was_blocked or self._is_blocked(username):
             log.warning("login refused: too many failures", extra={"user": username})
             raise LoginRefused(REFUSED)
-        is_right = await self.passwords.check(password, account.password_hash if account else "")
         if account is None or not is_right:
             if account is not None:
                 self.shared.change_book(lambda book: failed(self._still_matters(book), username, now))
@@ -141,6 +137,16 @@ class Sessions:
         if not account.is_enabled:
             raise LoginRefused(f"Account {username} is disabled")
         return account
+
+    def _is_blocked(self, username: str) -> bool:
+        params = self._settings.snapshot.params
+        return is_blocked(
+            self.shared.book,
+            username,
+            self._clock().timestamp(),
+            limit=params.server_session_max_failures,
+            window=params.server_session_failure_window,
+        )
 
     def _still_matters(self, book: Book) -> dict[str, Failures]:
         return current(
