@@ -92,6 +92,14 @@ async def test_with_a_version_only_later_changes_come(place: Place) -> None:
         assert (await watch.next())[:2] == ("ADDED", other)
 
 
+async def test_the_end_of_what_was_there_before_the_version(place: Place) -> None:
+    name = (await place.create(metadata={"labels": {"set": "end"}}))["metadata"]["name"]
+    await place.settled(name)
+    async with watching(place.tenant, selector="set=end", resourceVersion=await newest(place)) as watch:
+        await place.tenant.call("DELETE", f"{KINDS}/{name}", params={"cascade": "false"})
+        await watch.until("DELETED", name)
+
+
 async def test_a_version_that_is_no_number_counts_as_none_but_is_given(place: Place) -> None:
     await place.create(metadata={"labels": {"set": "odd"}})
     async with watching(place.tenant, selector="set=odd", resourceVersion="x") as watch:
