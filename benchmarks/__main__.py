@@ -3,6 +3,7 @@
 --sizes 100,500,1000   applications in B1 and B3, a fresh installation for each size
 --main 500             the size at which all other scenarios run
 --big 1000             objects of the one application of B9 (also at a quarter of it)
+--others 20000         unmanaged objects of B7
 --only B1,B3           just these scenarios (B1 always: it makes the applications)
 """
 
@@ -41,7 +42,8 @@ def main() -> int:
     parser.add_argument("--sizes", default="100,500,1000")
     parser.add_argument("--main", type=int, default=500)
     parser.add_argument("--big", type=int, default=1000)
-    parser.add_argument("--only", default="B1,B2,B3,B4,B6,B8,B9")
+    parser.add_argument("--others", type=int, default=20_000)
+    parser.add_argument("--only", default="B1,B2,B3,B4,B6,B7,B8,B9")
     parser.add_argument("--limit", type=float, default=300, help="seconds any one wait may take")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
@@ -164,6 +166,7 @@ async def _scenarios(
         plan += [
             ("B6", partial(scenarios.drift, bench)),
             ("B8", partial(scenarios.restart, bench)),
+            ("B7", partial(scenarios.among_others, bench, options.others)),
             ("B2", partial(scenarios.change_all, bench)),
             ("B4", partial(scenarios.steady_state, bench)),
         ]

@@ -13,6 +13,7 @@ TARGETS = {
     "B3": "0.3 CPU s, 12 requests, 3 Git requests, live in 1 s; the same at other sizes",
     "B4": "0.15 CPU s a minute, no writes, one Git request a poll",
     "B6": "1 CPU s, p50 0.3 s, p99 1 s",
+    "B7": "20 MiB and 2 CPU s more than without them",
     "B8": "2 CPU s, 5 s",
     "B9 first": "CPU ≤ 0.3 × control plane's; ≤ 2,100 requests for 1,000 objects",
     "B9 no-op": "0.4 CPU s, ≤ 2 requests",

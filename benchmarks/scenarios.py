@@ -11,13 +11,15 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.driver import Driver, Seen, Watched
-from benchmarks.meter import Measured, Meter
+from benchmarks.meter import Measured, Meter, cpu_seconds, resident_mib
 from benchmarks.repository import BenchRepository, app_file, big_file, big_name, config_map
 from tests.controlplane.installation import Operator
 
 NAMESPACE = "bench"
+OTHERS = "others"
 CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 REFRESH = "argocd.argoproj.io/refresh"
 DRIFTS = 50
@@ -180,6 +182,34 @@ async def restart(bench: Bench) -> Measured:
         if looked < bench.size:
             result.failure = f"{looked} of {bench.size} looked at"
     return result
+
+
+async def among_others(bench: Bench, objects: int) -> Measured:
+    """B7: a restart among ``objects`` ConfigMaps of 1 KB that no application manages, beside one
+    without them."""
+    alone = await _restarted(bench)
+    await bench.driver.request("POST", "/api/v1/namespaces", {"metadata": {"name": OTHERS}})
+    data = {"text": "x" * 1000}
+
+    async def create(number: int) -> None:
+        body = {"metadata": {"name": f"other-{number:05d}"}, "data": data}
+        await bench.driver.request("POST", f"/api/v1/namespaces/{OTHERS}/configmaps", body)
+
+    await bench.driver.each(partial(create, number) for number in range(objects))
+    async with bench.meter.measure("B7 restart among others", bench.size) as result:
+        among = await _restarted(bench)
+    result.extra["larger by"] = f"{among[0] - alone[0]:.1f} MiB"
+    result.extra["CPU more"] = f"{among[1] - alone[1]:.2f} s"
+    result.extra["objects"] = str(objects)
+    return result
+
+
+async def _restarted(bench: Bench) -> tuple[float, float]:
+    """Resident MiB and CPU seconds of a process that has started and come to rest."""
+    await asyncio.to_thread(bench.restart)
+    await bench.meter.until_quiet(60)
+    product = bench.meter.product()
+    return resident_mib(product), cpu_seconds(product)
 
 
 def _big(objects: int) -> str:
