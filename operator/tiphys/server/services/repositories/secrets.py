@@ -83,7 +83,15 @@ class Secrets:
             return False
         try:
             if annotations_of(held).get(MANAGED_BY) == MANAGER:
-                await self._client.delete(SECRET, self._namespace, name, uid=held["metadata"]["uid"])
+                # in the background: in the foreground the Secret would still have its name for a
+                # moment, and whoever makes the repository again would meet it
+                await self._client.delete(
+                    SECRET,
+                    self._namespace,
+                    name,
+                    propagation_policy="Background",
+                    uid=held["metadata"]["uid"],
+                )
                 self._gone(name)
                 return True
             patch = {"metadata": {"labels": {SECRET_TYPE: None}}}
