@@ -17,6 +17,7 @@ from tiphys.access.sessions import Sessions
 from tiphys.access.shared import NAME, read_stored
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import NotFound
+from tiphys.resources.identity import ResourceKey
 from tiphys.settings.params import Params
 from tiphys.settings.reading import data_of
 from tiphys.settings.store import SettingsStore
@@ -249,6 +250,23 @@ async def test_failures_count_on_all_replicas(
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
+
+
+@pytest.mark.controlplane
+async def test_what_was_logged_out_stays_so_when_the_secret_is_deleted(
+    client: ClusterClient, namespace: str, replicas: Callable[[], Access], clock: Clock
+) -> None:
+    one = replicas()
+    await one.sessions.shared.revoke("gone", int(NOW.timestamp()) + 60)
+    await client.delete(SECRET, namespace, NAME)
+    one._settings.delete(ResourceKey("", "Secret", namespace, NAME))
+    async with asyncio.timeout(30):
+        run = asyncio.create_task(one.run())
+        assert one.sessions.shared.is_revoked("gone")
+        while not (await _stored(client, namespace)).revoked:
+            await asyncio.sleep(0.05)
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
 
 
 async def _stored(client: ClusterClient, namespace: str) -> Any:

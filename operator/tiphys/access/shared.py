@@ -194,6 +194,8 @@ class SharedSessions:
         now = int(self._clock().timestamp())
         merged = {**self._revoked, **self._stored.revoked}
         self._revoked = {key: expires for key, expires in merged.items() if expires > now}
+        if any(key not in self._stored.revoked for key in self._revoked):
+            self._dirty.set()  # somebody deleted the Secret: what was logged out stays so
 
 
 def digest_of(token_id: str) -> str:
