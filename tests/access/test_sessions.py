@@ -263,7 +263,9 @@ async def test_what_was_logged_out_stays_so_when_the_secret_is_deleted(
     async with asyncio.timeout(30):
         run = asyncio.create_task(one.run())
         assert one.sessions.shared.is_revoked("gone")
-        while not (await _stored(client, namespace)).revoked:
+        while True:
+            if (await _stored(client, namespace)).revoked:
+                break
             await asyncio.sleep(0.05)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
