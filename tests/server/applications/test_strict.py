@@ -29,6 +29,10 @@ p, stranger, applications, *, team/*/*, allow
 }
 
 
+UNREAD = 20
+"""How many changes may lie unread in a watch."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def strict(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
@@ -43,7 +47,13 @@ async def strict(
     await asyncio.to_thread(control_plane.kubectl, "create", "namespace", other)
     try:
         async with open_place(
-            control_plane, folder, namespace, settings=settings, rbac=RBAC, flags=flags
+            control_plane,
+            folder,
+            namespace,
+            settings=settings,
+            rbac=RBAC,
+            flags=flags,
+            environ={"ARGOCD_WATCH_API_BUFFER_SIZE": str(UNREAD)},
         ) as made:
             await _admit(made, other)
             yield made
@@ -149,3 +159,38 @@ async def test_a_namespace_that_is_not_enabled(strict: Place) -> None:
         assert asyncio.get_running_loop().time() < limit, answer.text
         await asyncio.sleep(0.05)
     assert refusal(answer) == (500, 2, "namespace 'closed-ns' is not permitted")
+
+
+async def test_a_slow_watcher_is_dropped_and_holds_nobody_up(strict: Place) -> None:
+    """One client does not read while changes of 200 kB each come; another gets them all."""
+    name = (await strict.create())["metadata"]["name"]
+    path = f"/api/v1/stream/applications?name={name}"
+    host, port = strict.admin.base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {strict.admin.token}\r\n\r\n"
+    writer.write(head.encode())
+    await writer.drain()
+    quick = strict.admin.session.get(
+        strict.admin.base + path,
+        headers={"Authorization": f"Bearer {strict.admin.token}"},
+        read_bufsize=1 << 20,
+    )
+    async with quick as answer:
+        last = ""
+        for number in range(70):
+            body = strict.manifest(name)
+            body["metadata"]["annotations"] = {"big": f"{number:03d}" + "x" * 200_000}
+            changed = await strict.admin.call(
+                "PUT", f"{KINDS}/{name}", body=body, params={"validate": "false"}
+            )
+            assert changed.status == 200, changed.text[:500]
+            while last != f"{number:03d}":
+                event = json.loads(await answer.content.readline())["result"]
+                last = event["application"]["metadata"].get("annotations", {}).get("big", "")[:3]
+    ending = b""
+    async with asyncio.timeout(30):
+        while b"ResourceExhausted" not in ending and b'"grpc_code":8' not in ending:
+            chunk = await reader.read(1 << 16)
+            assert chunk, "the stream ended without a word"
+            ending = (ending + chunk)[-70_000:]
+    writer.close()
