@@ -10,6 +10,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -30,6 +31,7 @@ TOOLS: Mapping[str, tuple[str, ...]] = {
 _LIMITS = Limits(timeout=10.0, output=64 * 1024)
 
 
+@cache  # reading what is installed takes a millisecond
 def product_version() -> str:
     """``v3.6.0+tiphys.0.1.0``."""
     try:
@@ -93,6 +95,7 @@ async def _ask(command: tuple[str, ...]) -> str:
     return first.removeprefix("Client Version:").strip()
 
 
+@cache
 def _jsonnet_version() -> str:
     try:
         return f"v{version('jsonnet')}"
