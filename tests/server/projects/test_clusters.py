@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.server.projects.house import SECRET, House
-from tiphys.resources.identity import GVK
+from tiphys.kube.client import MERGE_PATCH
+from tiphys.resources.identity import GVK, ResourceKey
 
 SERVICE = "ClusterService"
 MASKED = ("PermissionDenied", "permission denied")
@@ -65,7 +66,7 @@ async def manager(shop: House, name: str) -> tuple[str, str]:
         metadata = {**manifest["metadata"], "namespace": namespace}  # type: ignore[dict-item]
         await shop.client.create({**manifest, "metadata": metadata})
     patch = {"secrets": [{"name": "other"}, {"name": f"{name}-token"}]}
-    await shop.client.patch(SERVICE_ACCOUNT, namespace, name, patch, "application/merge-patch+json")
+    await shop.client.patch(SERVICE_ACCOUNT, namespace, name, patch, MERGE_PATCH)
     return f"{name}-token", await shop.token_in(f"{name}-token")
 
 
@@ -334,6 +335,37 @@ async def test_a_secret_that_somebody_wrote_is_only_let_go_of(shop: House) -> No
     assert server not in shop.state.settings.clusters.by_server
 
 
+async def test_a_secret_that_came_or_went_unseen(shop: House) -> None:
+    """As if another replica had just made it, or somebody had just deleted it."""
+    server = server_of(shop)
+    body = {"server": server, "name": "unseen", "config": config_of(shop)}
+    await shop.call(f"{SERVICE}/Create", {"cluster": body})
+    name = shop.state.settings.clusters.get(server).secret_name
+    key = ResourceKey("", "Secret", shop.namespace, name)
+    shop.base.settings.delete(key)
+    assert (await shop.call(f"{SERVICE}/Create", {"cluster": body}))["name"] == "unseen"
+    shop.base.settings.delete(key)
+    code, _ = await shop.refused(f"{SERVICE}/Create", {"cluster": {**body, "name": "other"}})
+    assert code == "InvalidArgument"
+    unlabelled = {"metadata": {"labels": {"argocd.argoproj.io/secret-type": None}}}
+    await shop.client.patch(SECRET, shop.namespace, name, unlabelled, MERGE_PATCH)
+    await shop.until(lambda: server not in shop.state.settings.clusters.by_server)
+    assert await shop.refused(f"{SERVICE}/Create", {"cluster": body}) == (
+        "AlreadyExists",
+        f'cluster "{server}" already exists',
+    )
+    await shop.client.delete(SECRET, shop.namespace, name, propagation_policy="")
+
+    await shop.call(f"{SERVICE}/Create", {"cluster": body})
+    held = await shop.client.get(SECRET, shop.namespace, name)
+    await shop.client.delete(SECRET, shop.namespace, name, propagation_policy="")
+    shop.base.settings.put(held)
+    change = {"cluster": {"server": server, "shard": 1}, "updatedFields": ["shard"]}
+    assert await shop.refused(f"{SERVICE}/Update", change) == MASKED
+    shop.base.settings.put(held)
+    assert (await shop.call(f"{SERVICE}/Create", {"cluster": body}))["name"] == "unseen"
+
+
 async def test_the_cluster_we_run_in(shop: House) -> None:
     read = await shop.call(f"{SERVICE}/Get", {"id": {"type": "name", "value": "in-cluster"}})
     assert (read["server"], read["name"]) == (IN_CLUSTER, "in-cluster")
@@ -393,7 +425,7 @@ async def test_what_cannot_be_rotated(shop: House) -> None:
     )
     name = shop.state.settings.clusters.get(server).secret_name
     patch = {"stringData": {"config": '{"bearerToken": "of.some.body"}'}}
-    await shop.client.patch(SECRET, shop.namespace, name, patch, "application/merge-patch+json")
+    await shop.client.patch(SECRET, shop.namespace, name, patch, MERGE_PATCH)
     await shop.until(lambda: shop.state.settings.clusters.get(server).config.bearer_token)
     assert await shop.refused(f"{SERVICE}/RotateAuth", {"server": server}) == (
         "InvalidArgument",

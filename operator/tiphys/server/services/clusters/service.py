@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from tiphys.kube.client import MERGE_PATCH
-from tiphys.kube.errors import AlreadyExists
-from tiphys.resources.identity import Manifest, ResourceKey
+from tiphys.kube.errors import AlreadyExists, NotFound
+from tiphys.resources.identity import Manifest, ResourceKey, labels_of
 from tiphys.resources.messages.cluster import (
     ClusterCreateRequest,
     ClusterQuery,
@@ -107,8 +107,9 @@ class ClusterService:
             try:
                 answer = await self._state.client.create(secret, field_manager=MANAGER)
             except AlreadyExists:
-                raise ApiFailure(Code.ALREADY_EXISTS, f'cluster "{cluster.server}" already exists') from None
-            return await self._taken(answer, version)
+                existing = await self._namesake(cluster.server, secret["metadata"]["name"])
+            else:
+                return await self._taken(answer, version)
         before = secrets.read_secret(existing)
         if secrets.is_same(before, cluster):
             return await self._taken(existing, version)
@@ -126,8 +127,7 @@ class ClusterService:
             self._guard.enforce_masked(call, "clusters", "update", rbac_object(found, project=given.project))
         if given.server and stored.trim_server(given.server) != found.server:
             raise invalid_argument("the server of a cluster cannot be changed; create another cluster")
-        secret = await self._stored(found.server)
-        before = secrets.read_secret(secret) if secret is not None else _implicit(found)
+        secret, before = await self._before(found)
         if request.updated_fields:
             changes = {
                 field: getattr(given, field)
@@ -162,8 +162,7 @@ class ClusterService:
     async def invalidate_cache(self, call: Call, request: ClusterQuery) -> Cluster:
         """Have everything known of a cluster's objects read anew."""
         found = self._reach(call, request, "update")
-        secret = await self._stored(found.server)
-        before = secrets.read_secret(secret) if secret is not None else _implicit(found)
+        secret, before = await self._before(found)
         now = to_timestamp(self._state.clock())
         wanted = msgspec.structs.replace(before, refresh_requested_at=now)
         return await self._taken(await self._write(secret, wanted))
@@ -202,11 +201,38 @@ class ClusterService:
     # Secrets
 
     async def _stored(self, server: str) -> Manifest | None:
-        """The Secret of a cluster as it is now; None: it has none."""
+        """The Secret of a cluster as it is now; None: it has none (any more)."""
         known = self._state.settings.clusters.by_server.get(server)
         if known is None or not known.secret_name:
             return None
-        return await self._state.client.get(rotating.SECRET, self._state.namespace, known.secret_name)
+        namespace = self._state.namespace
+        try:
+            return await self._state.client.get(rotating.SECRET, namespace, known.secret_name)
+        except NotFound:
+            self._state.settings_store.delete(ResourceKey("", "Secret", namespace, known.secret_name))
+            return None
+
+    async def _namesake(self, server: str, name: str) -> Manifest:
+        """The Secret that has the name of a new cluster's: made by somebody else a moment ago."""
+        secret = await self._state.client.get(rotating.SECRET, self._state.namespace, name)
+        is_cluster = labels_of(secret).get(SECRET_TYPE) == "cluster"
+        if not is_cluster or secrets.usable_cluster(secret).server != server:
+            raise ApiFailure(Code.ALREADY_EXISTS, f'cluster "{server}" already exists')
+        self._state.settings_store.put(secret)
+        return secret
+
+    async def _before(self, found: stored.Cluster) -> tuple[Manifest | None, Cluster]:
+        """What a change starts from; the cluster we run in may have no Secret.
+
+        Raises:
+            ApiFailure: PermissionDenied, it is gone.
+        """
+        secret = await self._stored(found.server)
+        if secret is not None:
+            return secret, secrets.read_secret(secret)
+        if found.secret_name:
+            raise permission_denied()
+        return None, Cluster(server=found.server, name=found.name)
 
     async def _tested(self, cluster: Cluster) -> str:
         """The version of a cluster's API server; it is usable."""
@@ -315,11 +341,6 @@ def _asked(request: ClusterQuery) -> tuple[str, str]:
             return "", again.id.value if again.id is not None else ""
         case _:
             return stored.trim_server(request.id.value), ""
-
-
-def _implicit(cluster: stored.Cluster) -> Cluster:
-    """The cluster we run in, before anything was stored of it."""
-    return Cluster(server=cluster.server, name=cluster.name)
 
 
 def _given(cluster: Cluster | None) -> Cluster:
