@@ -11,6 +11,7 @@ from tiphys.access.identity import Identity
 from tiphys.access.rbac.enforcer import Enforcer
 from tiphys.access.rbac.patterns import GLOB, matcher
 from tiphys.resources.project import AppProject
+from tiphys.settings.globs import glob_matches
 
 USERS = ("ann", "proj:web:ci", "proj:api:ci", "")
 GROUPS = ("dev", "ops")
@@ -111,3 +112,13 @@ pieces = st.lists(
 @given(st.lists(pieces, min_size=1, max_size=12), st.text("ab/", max_size=6))
 def test_many_globs_match_as_each_of_them(patterns: list[str], text: str) -> None:
     assert matcher(patterns, GLOB)(text) is any(glob_like(text, each) for each in patterns)
+
+
+odd = st.text("ab/*?[]{}!^-\\,.+()|$&~ \n#é", max_size=10)
+
+
+@settings(max_examples=500)
+@given(st.lists(odd, min_size=1, max_size=4), odd)
+def test_odd_globs_match_as_everywhere_else(patterns: list[str], text: str) -> None:
+    """RE2 and Python's expressions agree on what a glob became."""
+    assert matcher(patterns, GLOB)(text) is any(glob_matches(each, text) for each in patterns)
