@@ -120,7 +120,7 @@ async def test_details_of_a_kustomization_and_a_directory(place: Place, own: str
         pytest.param(
             {"path": "chart", "targetRevision": "absent"},
             {},
-            (500, 2, "unable to resolve 'absent' to a commit SHA: revision not found"),
+            (400, 3, "unable to resolve 'absent' to a commit SHA: revision not found"),
             id="revision",
         ),
         pytest.param(

@@ -31,6 +31,7 @@ from tiphys.server.services.repositories.side import MISSING, Side
 from tiphys.server.state import State
 from tiphys.settings.repositories import Repository
 from tiphys.settings.urls import without_credentials
+from tiphys.sources.errors import RevisionNotFound
 from tiphys.sources.queries import app_details, list_apps
 from tiphys.sources.rendering import RefSource, RenderRequest
 
@@ -77,7 +78,10 @@ class Questions:
         ):
             raise permission_denied()
         project = self._permitting_project(request.app_project, source.repo_url)
-        wanted = await self._render_request(request, source, repository, project, app)
+        try:
+            wanted = await self._render_request(request, source, repository, project, app)
+        except RevisionNotFound as error:
+            raise invalid_argument(error.message) from error  # as for a path that is not there
         return await app_details(self._state.renderer, wanted)
 
     def _key_of(self, name: str) -> AppKey:
