@@ -344,3 +344,19 @@ async def test_kinds_that_may_not_be_listed_are_compared_and_in_no_tree(
         assert shown is not None
         assert [each.kind for each in shown if each.live_state != "null"] == ["ConfigMap", "Secret"]
     await asyncio.to_thread(kubectl, "delete", "clusterrole,clusterrolebinding", account)
+
+
+async def test_what_could_not_be_compared(resources: World) -> None:
+    # 12.1: the server refuses the dry run, since the selector cannot be changed
+    await resources.commit({"refused/a.yaml": deployment("refused", replicas=0)})
+    options = {"argocd.argoproj.io/compare-options": "ServerSideDiff=true"}
+    await resources.create_app("refused", metadata={"annotations": options})
+    changed = deployment("refused", replicas=0)
+    changed["spec"]["selector"] = {"matchLabels": {"app": "other"}}
+    changed["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    await resources.commit({"refused/a.yaml": changed})
+    await _refresh(resources, "refused")
+    assert resources.app("refused").status.sync.status == "Unknown"
+    found = (await differences(resources, "refused"))["Deployment/refused"]
+    assert (found.normalized_live_state, found.predicted_live_state, found.modified) == ("{}", "{}", False)
+    assert decoded(found.target_state)["spec"]["selector"] == {"matchLabels": {"app": "other"}}
