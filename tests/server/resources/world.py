@@ -29,7 +29,8 @@ from tiphys.kube.errors import ApiError
 from tiphys.reconcile.inspecting import Inspector
 from tiphys.resources.application import Application
 from tiphys.resources.identity import GVK, AppKey, Manifest
-from tiphys.settings.clusters import IN_CLUSTER_SERVER
+from tiphys.server.state import State
+from tiphys.settings.clusters import IN_CLUSTER_SERVER, Cluster
 
 APPLICATION = GVK("argoproj.io", "v1alpha1", "Application")
 PROJECT = GVK("argoproj.io", "v1alpha1", "AppProject")
@@ -55,6 +56,30 @@ class World(msgspec.Struct, eq=False):
     @property
     def client(self) -> ClusterClient:
         return self.base.client
+
+    def state(self) -> State:
+        """What methods of the API work with."""
+        base = self.base
+
+        async def connect(cluster: Cluster) -> ClusterClient:
+            handle = self.controllers.services.pool.known(cluster.server)
+            assert handle is not None
+            return handle.client
+
+        return State(
+            namespace=self.namespace,
+            client=base.client,
+            settings_store=base.settings,
+            apps=base.apps,
+            projects=base.projects,
+            appsets=base.appsets,
+            connect=connect,
+            live=self.live,
+            git=base.git,
+            renderer=base.renderer,
+            clock=self.controllers.services.clock,
+            takers=base.takers,
+        )
 
     # The repository
 
