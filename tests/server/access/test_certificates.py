@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
+import grpc
 import msgspec
 import pytest
 import pytest_asyncio
@@ -22,6 +24,8 @@ from tests.controlplane import ControlPlane
 from tests.server.conftest import unique_namespace
 from tests.server.running import Running, running
 from tiphys.access.certificates import identity_of_certificate
+from tiphys.resources.messages.session import GetUserInfoResponse
+from tiphys.resources.wire.codec import decode
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -166,6 +170,29 @@ async def test_a_token_counts_more(house: House) -> None:
 async def test_the_certificate_of_another_ca_is_refused(house: House) -> None:
     with pytest.raises((aiohttp.ClientError, ssl.SSLError)):
         await house.who(Authority(), "ann")
+
+
+async def test_over_grpc_too(house: House) -> None:
+    file = house.folder / "over-grpc.pem"
+    made = house.authority.client("ann", "dev")[1]
+    file.write_bytes(made)
+    server = await asyncio.to_thread(
+        ssl.get_server_certificate, ("127.0.0.1", int(house.api.target.rsplit(":", 1)[1]))
+    )
+    credentials = grpc.ssl_channel_credentials(server.encode(), _key_of(made), made)
+    options = [("grpc.ssl_target_name_override", "localhost")]
+    async with grpc.aio.secure_channel(house.api.target, credentials, options) as channel:
+        call = channel.unary_unary(
+            "/session.SessionService/GetUserInfo",
+            request_serializer=lambda request: request,
+            response_deserializer=lambda answer: decode(GetUserInfoResponse, answer),
+        )
+        found = await call(b"")
+    assert (found.username, found.groups) == ("ann", ("dev",))
+
+
+def _key_of(pem: bytes) -> bytes:
+    return pem[pem.index(b"-----BEGIN PRIVATE KEY") :]
 
 
 async def test_no_header_is_a_certificate(house: House) -> None:

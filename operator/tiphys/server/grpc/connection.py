@@ -30,6 +30,7 @@ from h2.settings import SettingCodes
 from hpack import NeverIndexedHeaderTuple
 from hyperframe.frame import GoAwayFrame
 
+from tiphys.access.certificates import metadata_of as certificate_metadata
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code
 from tiphys.server.grpc.frames import (
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._max_streams = self.limits.strangers_streams
         self._transport: asyncio.Transport | None = None
         self._peer = ""
+        self._certificate: Mapping[str, tuple[str, ...]] = {}
         self._unsent = 0
         self._received = 0
         self._paused_since: float | None = None
@@ -101,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+        self._certificate = certificate_metadata(transport.get_extra_info("ssl_object"))
         self._server.arrived(self)
         transport.set_write_buffer_limits(high=_CHUNK)
         http2 = self._http2
@@ -218,7 +221,7 @@ class Connection(asyncio.Protocol):
                 return
             call = Call(
                 transport="grpc",
-                metadata=heading.metadata,
+                metadata={**heading.metadata, **self._certificate} if self._certificate else heading.metadata,
                 peer=self._peer,
                 deadline=self._deadline(heading.timeout),
             )

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tiphys.access.certificates import metadata_of as certificate_metadata
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code, unauthenticated
 from tiphys.server.api.invoke import Invoker
@@ -50,7 +51,9 @@ class GrpcWeb:
         exchange = _Exchange(request, self._limits)
         call = Call(transport="grpc-web", peer=request.remote or "")
         try:
-            call.metadata = metadata_of(request.raw_headers)
+            transport = request.transport
+            tls = transport.get_extra_info("ssl_object") if transport is not None else None
+            call.metadata = {**metadata_of(request.raw_headers), **certificate_metadata(tls)}
             timeout = seconds(request.headers.get("grpc-timeout", ""))
             if timeout is not None:
                 call.deadline = asyncio.get_running_loop().time() + timeout
