@@ -8,11 +8,12 @@ import pytest
 
 from tests.controlplane import ControlPlane
 from tiphys.kube.client import MERGE_PATCH, ClusterClient
-from tiphys.kube.connections import from_kubeconfig
+from tiphys.kube.connections import Connection, from_kubeconfig
 from tiphys.kube.discovery import normalize_version
 from tiphys.kube.errors import (
     AlreadyExists,
     BadRequest,
+    ClusterUnreachable,
     Conflict,
     Forbidden,
     Invalid,
@@ -179,3 +180,12 @@ async def test_a_name_is_no_step_in_a_path(client: ClusterClient, namespace: str
         await client.get(CONFIG_MAP, namespace, name)
     with pytest.raises(BadRequest, match="invalid resource name"):
         await client.get(CONFIG_MAP, name, "a")
+
+
+async def test_a_socks_proxy_that_is_away_is_no_answer() -> None:
+    made = ClusterClient(Connection("https://127.0.0.1:1", proxy="socks5://127.0.0.1:1"))
+    try:
+        with pytest.raises(ClusterUnreachable, match="Couldn't connect to proxy"):
+            await made.raw("POST", "/version", repeatable=False)
+    finally:
+        await made.close()

@@ -142,7 +142,9 @@ class Calls:
             raise BadRequest(400, "BadRequest", f"{resource.kind} {name or ''} needs a namespace")
         for text in (namespace, name):
             if text in (".", ".."):  # a step in a path, which quoting leaves alone
-                raise BadRequest(400, "BadRequest", f'invalid resource name "{text}": [may not be \'{text}\']')
+                raise BadRequest(
+                    400, "BadRequest", f"invalid resource name \"{text}\": [may not be '{text}']"
+                )
         path = resource.path(quote(namespace, safe=""))
         if name is not None:
             if not name:

@@ -12,6 +12,7 @@ import asyncio
 import random
 import socket
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -71,6 +72,16 @@ class Response(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     etag: str = ""
     content_type: str = ""
+
+
+def _no_answer() -> tuple[type[Exception], ...]:
+    """What is raised when there is no answer; errors of SOCKS proxies belong to no common family, and
+    their library is loaded with the first such proxy only."""
+    found: list[type[Exception]] = [aiohttp.ClientError, TimeoutError, OSError]
+    socks = sys.modules.get("aiohttp_socks")
+    if socks is not None:
+        found += [socks.ProxyError, socks.ProxyConnectionError, socks.ProxyTimeoutError]
+    return tuple(found)
 
 
 class Transport:
@@ -156,7 +167,7 @@ class Transport:
                 raise
             except ConnectionSettingsError as error:
                 raise ClusterUnreachable(self.connection.server, error.why) from error
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            except _no_answer() as error:
                 failure = self._unreachable(error)
             finally:
                 self._account(method, purpose, code, started, waited, len(body or b""), received, attempt)
@@ -202,7 +213,7 @@ class Transport:
                 yield answer
         except ConnectionSettingsError as error:
             raise ClusterUnreachable(self.connection.server, error.why) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except _no_answer() as error:
             if code == 0:
                 self._account("GET", purpose, 0, started, 0.0, 0, 0, 1)
             raise self._unreachable(error) from error

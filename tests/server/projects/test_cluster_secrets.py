@@ -60,10 +60,36 @@ def test_names(server: str, name: str) -> None:
     assert found.rpartition("-")[2].isdigit()
 
 
-@pytest.mark.parametrize("server", ["nothing", "//x", "https://", "https://[::1"])
+NO_URLS = [
+    "nothing",
+    "//x",
+    "https://",
+    "https://[::1",
+    "ftp://x",
+    "https://a b",
+    "https://a\r\nHost: b",
+    "https://a\x00",
+    "https://\u00e9",
+    "https://a:99999",
+    "https://a:0",
+    "https://a:b",
+    "https://..",
+    "https://*",
+    "https://" + "a" * 64,
+    "https://" + "a." * 127,
+]
+
+
+@pytest.mark.parametrize("server", NO_URLS)
 def test_what_is_no_url(server: str) -> None:
     with pytest.raises(ApiFailure, match="invalid URI for request"):
         secrets.secret_name(server)
+
+
+def test_credentials_in_a_url() -> None:
+    with pytest.raises(ApiFailure, match="may hold no credentials") as caught:
+        secrets.secret_name("https://user:hidden@host")
+    assert "hidden" not in caught.value.message
 
 
 def test_a_secret_and_back() -> None:

@@ -167,6 +167,48 @@ async def test_nothing_is_stored_that_does_not_answer(shop: House) -> None:
     assert "nonsense" not in (await shop.secret(name))[1]["config"]
 
 
+_HELD = "a value of the config holds characters that it may not hold"
+CONFIGS: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
+    ("a token of two lines", {"bearerToken": "a\r\nHost: b"}, ("InvalidArgument", _HELD)),
+    (
+        "NUL in a program",
+        {"execProviderConfig": {"command": "a\x00b"}},
+        ("InvalidArgument", _HELD),
+    ),
+    (
+        "no certificate",
+        {"tlsClientConfig": {"caData": "anVuaw=="}},
+        ("Unknown", "unusable certificate or key"),
+    ),
+    (
+        "no text",
+        {"tlsClientConfig": {"caData": "//4="}},
+        ("InvalidArgument", "certificates and keys must be PEM texts"),
+    ),
+    (
+        "no key",
+        {"tlsClientConfig": {"certData": "anVuaw==", "keyData": "aGlkZGVu"}},
+        ("Unknown", "unusable certificate or key"),
+    ),
+    ("a proxy that is away", {"proxyUrl": "socks5://u:hidden@127.0.0.1:1"}, ("Unknown", "proxy")),
+    ("a program that is not there", {"execProviderConfig": {"command": "/no"}}, ("Unknown", "/no")),
+]
+
+
+@pytest.mark.parametrize(
+    ("config", "refusal"), [each[1:] for each in CONFIGS], ids=[each[0] for each in CONFIGS]
+)
+async def test_configs_that_nobody_can_connect_with(
+    shop: House, config: dict[str, Any], refusal: tuple[str, str]
+) -> None:
+    whole = {**config_of(shop), **config}
+    request = {"cluster": {"server": server_of(shop), "config": whole}}
+    code, text = await shop.refused(f"{SERVICE}/Create", request)
+    assert code == refusal[0]
+    assert refusal[1] in text
+    assert "hidden" not in text
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Create", {}, "missing payload 'cluster' in request"),
     ("Update", {}, "missing payload 'cluster' in request"),

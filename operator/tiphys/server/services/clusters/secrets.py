@@ -8,6 +8,7 @@ our types do not know.
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,14 +85,30 @@ def secret_name(server: str) -> str:
     Raises:
         ApiFailure: InvalidArgument, the server is no URL.
     """
+    host = _host_of(server)
+    return f"cluster-{host.lower().replace(':', '-')}-{_fnv32a(server.encode())}"
+
+
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+_ADDRESS = re.compile(r"[0-9a-fA-F:.]+")
+
+
+def _host_of(server: str) -> str:
+    """The host of the URL of an API server; whatever nobody can connect to is refused here."""
+    refusal = invalid_argument(f"parse {json.dumps(server)}: invalid URI for request")
+    if not server.isascii() or not server.isprintable() or " " in server:
+        raise refusal
     try:
         parts = urlsplit(server)
-        host = parts.hostname or ""
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        host = ""
-    if not host or not parts.scheme:
-        raise invalid_argument(f'parse "{server}": invalid URI for request')
-    return f"cluster-{host.lower().replace(':', '-')}-{_fnv32a(server.encode())}"
+        raise refusal from None
+    shape = _ADDRESS if parts.netloc.rpartition("@")[2].startswith("[") else _HOST
+    if parts.scheme not in ("http", "https") or not shape.fullmatch(host) or port == 0:
+        raise refusal
+    if "@" in parts.netloc:
+        raise invalid_argument("the server's URL may hold no credentials; they belong into the config")
+    return host
 
 
 def _fnv32a(data: bytes) -> int:

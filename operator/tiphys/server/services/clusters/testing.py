@@ -27,6 +27,8 @@ def client_of(cluster: Cluster, own: Connection) -> ClusterClient:
         return ClusterClient(from_cluster(cluster, own), limits=Limits(attempts=1))
     except ConnectionSettingsError as error:
         raise invalid_argument(error.why) from None
+    except UnicodeDecodeError:
+        raise invalid_argument("certificates and keys must be PEM texts") from None
 
 
 async def server_version(cluster: Cluster, own: Connection) -> str:
@@ -43,6 +45,9 @@ async def server_version(cluster: Cluster, own: Connection) -> str:
         raise unknown(f"cluster {cluster.server} does not answer within {SECONDS:.0f} s") from None
     except ClusterUnreachable as error:
         raise unknown(without_credentials(str(error))) from None
+    except (ValueError, TypeError):
+        # Control characters in a token, NUL in a name: refused on the way to the socket.
+        raise invalid_argument("a value of the config holds characters that it may not hold") from None
     finally:
         await client.close()
     try:
