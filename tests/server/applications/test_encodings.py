@@ -14,6 +14,7 @@ from tiphys.resources.meta import ListMeta
 from tiphys.resources.wire.codec import decode as read
 from tiphys.resources.wire.codec import encode
 from tiphys.server.http.app_fields import AppFields
+from tiphys.server.http.pieces import GROUP_BYTES, grouped
 from tiphys.server.services.applications.listing import answer_of
 from tiphys.server.streams.fanout import FanOut
 from tiphys.server.streams.fragments import Codec, Fragment, Fragments
@@ -33,6 +34,8 @@ def test_lists(count: int, meta: ListMeta) -> None:
     whole = ApplicationList(metadata=meta, items=apps)
     answer = answer_of(meta, [Fragment(app, CODEC) for app in apps], "")
     assert answer.json() == dumps(whole) + b"\n"
+    assert answer.pieces is not None
+    assert b"".join(grouped(answer.pieces())) == answer.json()
     assert answer.proto() == encode(whole)
     assert read(ApplicationList, answer.proto()).items == read(ApplicationList, encode(whole)).items
 
@@ -65,3 +68,11 @@ async def test_events() -> None:
             assert answer.proto() == encode(whole)
             assert answer.subject == "app-00001"
     assert msgspec.json.decode(answer.json())["application"]["metadata"]["resourceVersion"] == "2"
+
+
+@given(st.lists(st.integers(0, 3 * GROUP_BYTES), max_size=8))
+def test_pieces_are_written_in_groups(sizes: list[int]) -> None:
+    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+    groups = list(grouped(pieces))
+    assert b"".join(groups) == b"".join(pieces)
+    assert all(len(group) >= GROUP_BYTES for group in groups[:-1])

@@ -138,6 +138,19 @@ async def test_the_form_of_a_list(place: Place) -> None:
     assert int(empty.json["metadata"]["resourceVersion"]) >= int(got["metadata"]["resourceVersion"])
 
 
+async def test_a_list_is_the_same_in_one_piece_and_in_many(place: Place) -> None:
+    values = "x" * 100_000  # more than is written at a stretch
+    source = {"repoURL": place.repository.url, "path": "one", "helm": {"values": values}}
+    mine = await labelled(place, "pieces", 4, source=source)
+    query = {"selector": "set=pieces"}
+    packed = await place.reader.get(KINDS, params=query)
+    plain = await place.reader.get(KINDS, params=query, headers={"Accept-Encoding": "identity"})
+    assert (plain.json["items"], names(plain)) == (packed.json["items"], mine)
+    assert {name.lower(): value for name, value in plain.headers.items()}["content-length"] == str(
+        len(plain.body)
+    )
+
+
 async def test_a_bad_selector(place: Place) -> None:
     status, code, message = refusal(await place.admin.get(KINDS, params={"selector": "a in b"}))
     assert (status, code) == (500, 2)

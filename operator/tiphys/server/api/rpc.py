@@ -41,6 +41,8 @@ class Encoded(msgspec.Struct, frozen=True):
         subject: name of the object an event is about (equal events in a row are sent once, api.md 3).
         select: makes the JSON text of only some ``fields`` (api.md 3), cheaper than filtering ``json``;
             None: filter ``json``.
+        pieces: the parts that ``json`` joins; None where the answer is small. What can write them one after
+            the other needs no room for the whole.
         etag: names this state of the answer (without quotes), or ``""``. A GET whose sender has it
             already (``If-None-Match``) is answered 304, and no text is made.
     """
@@ -49,6 +51,7 @@ class Encoded(msgspec.Struct, frozen=True):
     proto: Callable[[], bytes]
     subject: str = ""
     select: Callable[[Sequence[str]], bytes] | None = None
+    pieces: Callable[[], Sequence[bytes]] | None = None
     etag: str = ""
 
 

@@ -28,6 +28,7 @@ from tiphys.server.http.cookies import TOKEN_COOKIE, TooManyCookies, token_cooki
 from tiphys.server.http.fields import HONOURED, Fields
 from tiphys.server.http.metadata import BadTimeout, answer_headers, metadata_of, timeout_of
 from tiphys.server.http.options import HttpOptions
+from tiphys.server.http.pieces import send_pieces
 from tiphys.server.http.queries import BadQuery, parse_query
 from tiphys.server.http.requests import build_request
 from tiphys.server.http.routing import BadPath, Found, Missing, RouteTable, routed_path
@@ -181,6 +182,13 @@ class Gateway:
             if _has_it_already(request, tag):
                 response.set_status(304)
                 return response
+        zipped = self._options.gzip and accepts_gzip(request.headers)
+        whole = not (method.path in HONOURED and call.parameter("fields"))
+        if isinstance(answer, Encoded) and answer.pieces is not None and whole and not zipped:
+            if self._options.gzip:
+                response.headers["Vary"] = "Accept-Encoding"
+            seconds = self._options.write_seconds
+            return await send_pieces(request, response.headers, answer.pieces(), write_seconds=seconds)
         body = _text_of(method, call, answer)
         if self._options.gzip and len(body) >= SMALLEST_BYTES:
             response.headers["Vary"] = "Accept-Encoding"

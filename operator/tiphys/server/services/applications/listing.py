@@ -121,9 +121,12 @@ async def encoded(fragments: Sequence[Fragment[Application]], *, json: bool) -> 
 def answer_of(meta: ListMeta, fragments: Sequence[Fragment[Application]], etag: str) -> Encoded:
     """The list in whatever form it is asked for."""
 
-    def json() -> bytes:
+    def pieces() -> list[bytes]:
         head = b'{"metadata":%b,"items":' % dumps(meta)
-        return joined(head, [fragment.json for fragment in fragments], b"}\n")
+        return listed(head, [fragment.json for fragment in fragments], b"}\n")
+
+    def json() -> bytes:
+        return b"".join(pieces())
 
     def proto() -> bytes:
         head = encode(meta)
@@ -133,19 +136,21 @@ def answer_of(meta: ListMeta, fragments: Sequence[Fragment[Application]], etag: 
     def select(fields: Sequence[str]) -> bytes:
         wanted = AppFields.parse(fields)
         items = [_selected(fragment, wanted) for fragment in fragments]
-        return joined(b'{"items":', items, b',"metadata":%b}\n' % dumps(meta))
+        return b"".join(listed(b'{"items":', items, b',"metadata":%b}\n' % dumps(meta)))
 
-    return Encoded(json, proto, select=select, etag=etag)
+    return Encoded(json, proto, select=select, pieces=pieces, etag=etag)
 
 
-def joined(head: bytes, items: Sequence[bytes], tail: bytes) -> bytes:
-    """A JSON array between two texts, in one go: such a list may have tens of megabytes."""
+def listed(head: bytes, items: Sequence[bytes], tail: bytes) -> list[bytes]:
+    """The parts of a JSON array between two texts; ``null`` where there is nothing."""
     if not items:
-        return b"%bnull%b" % (head, tail)
-    first, last = b"%b[%b" % (head, items[0]), b"%b]%b" % (items[-1], tail)
-    if len(items) == 1:
-        return b"%b[%b]%b" % (head, items[0], tail)
-    return b",".join((first, *items[1:-1], last))
+        return [head, b"null", tail]
+    parts = [head, b"["]
+    for item in items:
+        parts += (item, b",")
+    parts[-1] = b"]"
+    parts.append(tail)
+    return parts
 
 
 def _selected(fragment: Fragment[Application], wanted: AppFields) -> bytes:
