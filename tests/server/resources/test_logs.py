@@ -184,6 +184,9 @@ async def test_what_the_api_server_is_asked_for(logged: Logged) -> None:
     logged.proxy.asked.clear()
     await read(logged.site.admin, sinceSeconds="0", tailLines="-1")
     assert logged.proxy.asked[0] == {"timestamps": "true"}
+    logged.proxy.asked.clear()
+    await read(logged.site.admin, **{"sinceTime.seconds": "1700000000"})
+    assert logged.proxy.asked[0] == {"timestamps": "true", "sinceTime": "2023-11-14T22:13:20Z"}
 
 
 async def test_one_pod_by_its_own_path(logged: Logged) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import tarfile
@@ -69,6 +70,26 @@ async def test_several_sources(manifests: Site) -> None:
         assert refusal(answer) == (500, "source position is out of range")
 
 
+async def test_the_dry_source_of_a_hydrator(manifests: Site) -> None:
+    hydrator = {
+        "drySource": {"repoURL": manifests.url, "path": "second", "targetRevision": "main"},
+        "syncSource": {"targetBranch": "hydrated", "path": "manifests"},
+    }
+    app = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "dry"},
+        "spec": {
+            "project": "team",
+            "sourceHydrator": hydrator,
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": manifests.place},
+        },
+    }
+    manifests.admin.apply(app)
+    answer = await manifests.admin.until(f"{APPS}/dry/manifests", lambda a: a.status == 200)
+    assert [each["metadata"]["name"] for each in objects(answer.json)] == ["third"]
+
+
 async def test_what_cannot_be_rendered(manifests: Site) -> None:
     answer = await manifests.reader.get(f"{APPS}/broken/manifests")
     assert answer.status == 400, "the code of the failure stays"
@@ -123,6 +144,21 @@ async def test_files_of_the_client(manifests: Site) -> None:
     found = objects(await send(manifests, packed(fill)))
     assert sorted(each["metadata"]["name"] for each in found) == ["linked", "sent"]
     assert found[0]["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"].startswith("manifests:")
+
+
+async def test_files_over_rest(manifests: Site) -> None:
+    # api.md 3: one JSON message after the other, bytes in base64
+    archive = packed(lambda a: add(a, "manifests/a.yaml"))
+    messages = [
+        {"query": {"name": "manifests", "checksum": hashlib.sha256(archive).hexdigest()}},
+        {"chunk": {"chunk": base64.b64encode(archive[:50]).decode()}},
+        {"chunk": {"chunk": base64.b64encode(archive[50:]).decode()}},
+    ]
+    answer = await manifests.reader.call(
+        "POST", f"{APPS}/manifestsWithFiles", data="\n".join(map(json.dumps, messages)).encode()
+    )
+    assert answer.status == 200, answer.text
+    assert [each["metadata"]["name"] for each in objects(answer.json)] == ["sent"]
 
 
 def _reads(target: str, kind: bytes = tarfile.SYMTYPE) -> Callable[[tarfile.TarFile], None]:

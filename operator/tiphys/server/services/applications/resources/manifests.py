@@ -19,6 +19,7 @@ from tiphys.resources.messages.repository import ManifestResponse
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import failure_of, unknown
 from tiphys.server.api.rpc import Route, rpc
+from tiphys.server.services.applications.checking import checked_sources
 from tiphys.server.services.applications.resources.reaching import Reaching
 from tiphys.server.services.applications.resources.sourcing import desired_request
 from tiphys.server.services.applications.resources.uploads import UploadLimits, receive, unpack
@@ -44,8 +45,10 @@ class ApplicationManifests:
         if not request.name:
             raise unknown("invalid request: application name is missing")
         reached = self._reach.app(call, "get", request.name, request.app_namespace, request.project)
-        sources = reached.app.spec.effective_sources()
-        if reached.app.spec.has_multiple_sources:
+        spec = reached.app.spec
+        # Of a hydrator the dry source is what people mean, unless they name a revision of the other.
+        sources = spec.effective_sources() if request.revision else checked_sources(reached.app)
+        if spec.has_multiple_sources:
             revisions = [""] * len(sources)
             for position, revision in zip(request.source_positions, request.revisions, strict=False):
                 if not 1 <= position <= len(sources):
