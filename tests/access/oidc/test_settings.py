@@ -144,7 +144,7 @@ def test_what_is_sealed_is_for_one_purpose_and_one_key() -> None:
     broken: list[Any] = [
         (sealed, KEY, SESSION),
         (sealed, KEY + "x", STATE),
-        (sealed[:-1] + ("0" if sealed[-1] != "0" else "1"), KEY, STATE),
+        (("A" if sealed[0] != "A" else "B") + sealed[1:], KEY, STATE),
     ]
     broken += [("", KEY, STATE), ("zz", KEY, STATE), (sealed[:20], KEY, STATE), ("ü" * 40, KEY, STATE)]
     for text, key, purpose in broken:

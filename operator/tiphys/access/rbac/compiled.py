@@ -95,6 +95,7 @@ class Compiled:
         self._common = (_BUILTIN if builtin else EMPTY, Layer(policy, mode))
         self._default_role = default_role
         self._project_layer = project_layer
+        self._without_roles: set[str] = set()
         self._evaluations: dict[tuple[str, str, str, str], Decide] = {}
 
     def permits(self, subject: str, groups: Iterable[str], resource: str, action: str) -> Decide:
@@ -117,15 +118,23 @@ class Compiled:
         action: str,
     ) -> Decide:
         known: dict[str, Decide] = {}
+        is_token = is_project_subject(subject)
+        without_roles = set() if is_token else self._without_roles
 
         def decide(name: str) -> bool:
             project = project_of(name)
             if not project:
                 return outside(name)
+            if project in without_roles:
+                return outside(name)
             found = known.get(project)
             if found is None:
-                if self._project_layer(project) is None:
+                layer = self._project_layer(project)
+                if layer is None:
                     return outside(name)  # anybody can make up names: nothing is kept of them
+                if not layer and not is_token:
+                    without_roles.add(project)
+                    return outside(name)
                 found = known[project] = self._for_project(project, subject, groups, resource, action)
             return found(name)
 

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 DEFAULT_SCOPES = ("groups",)
 
-_KEPT = 4096
+_KEPT = 2048
 """Prepared decisions (caller, resource, action) that are kept."""
 
 
