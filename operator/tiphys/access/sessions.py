@@ -102,6 +102,7 @@ class Sessions:
         account = await self.verify_password(username, password)
         if not account.can(LOGIN):
             raise LoginRefused(f"Account {username} does not have login capability")
+        log.info("logged in with a password", extra={"user": username})
         return self.issue(f"{username}:{LOGIN}", self.session_seconds, str(uuid4()))
 
     async def verify_password(self, username: str, password: str) -> Account:

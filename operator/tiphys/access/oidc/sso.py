@@ -246,6 +246,7 @@ class SingleSignOn:
             tokens.access_token if parts.groups.are_elsewhere(claims) else "",
             tokens.refresh_token,
         )
+        log.info("logged in with SSO", extra={"user": subject})
         return LoggedIn(tokens.id_token, self._sealed(session), state.return_url)
 
     async def revoke(self, token: str, sealed: str) -> None:

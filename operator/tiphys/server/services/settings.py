@@ -64,12 +64,15 @@ class SettingsService:
         self._settings = settings
         self._accounts = accounts
         self._plugins = plugins
+        self._for_all: tuple[Stored, Settings] | None = None
 
     @rpc("Get", Route("GET", "/api/v1/settings"), tolerant=True)
     async def get(self, call: Call, request: SettingsQuery) -> Settings:
         """The settings that the caller may know."""
         stored = self._settings()
-        found = self._for_everybody(stored)
+        if self._for_all is None or self._for_all[0] is not stored:
+            self._for_all = (stored, self._for_everybody(stored))  # YAML is read once a change
+        found = self._for_all[1]
         caller = call.identity
         if caller.is_authenticated or caller.is_unrestricted:
             raw = stored.raw
