@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tiphys.projects.integrity import IntegrityError, Verification, verification_of
+from tiphys.resources.messages.revisions import SourceIntegrityCheckResult, SourceIntegrityCheckResultItem
 from tiphys.resources.project import AppProject
 from tiphys.resources.source import ApplicationSource
 from tiphys.settings.model import Settings
@@ -69,6 +70,27 @@ async def unverified(
     return await signature_problems(
         git, repository, commit, asked, demand, keys, tag_prefix=source.tag_prefix
     )
+
+
+async def integrity_of(
+    git: GitStore,
+    project: AppProject,
+    settings: Settings,
+    repository: Repository,
+    source: ApplicationSource,
+    commit: str,
+) -> SourceIntegrityCheckResult | None:
+    """The outcome for one commit as the API tells it; None: nothing is to be verified.
+
+    Raises:
+        SourceError: it cannot be found out.
+    """
+    demand = demanded(project, settings, source)
+    if demand is None:
+        return None
+    full = await git.ensure(repository, commit)
+    problems = await unverified(git, repository, source, full, full, demand, settings.gpg_keys)
+    return SourceIntegrityCheckResult(checks=(SourceIntegrityCheckResultItem(name=CHECK, problems=problems),))
 
 
 def told(problems: Sequence[str], source: ApplicationSource, index: int, count: int) -> tuple[str, ...]:

@@ -87,6 +87,10 @@ async def test_an_unsigned_commit_is_refused_and_a_signed_one_deployed(
     )
     unsigned = f"GIT/GPG: Failed verifying revision {sha} by 'Ada <ada@example.org>': unsigned (key_id=)"
     assert await conditions(place, "signed", "GIT/GPG") == [unsigned]
+    known = (await api.get(f"{APPS}/signed/revisions/{sha}/metadata")).json
+    assert known["sourceIntegrityResult"] == {
+        "Checks": [{"Name": "GIT/GPG", "Problems": [unsigned.removeprefix("GIT/GPG: ")]}]
+    }
     shown = (await api.get(f"{APPS}/signed")).json["status"]
     assert shown["sync"]["status"] == "Unknown"
 
@@ -102,12 +106,14 @@ async def test_an_unsigned_commit_is_refused_and_a_signed_one_deployed(
         assert "unsigned (key_id=)" in done.json["status"]["operationState"]["message"]
     assert "signed-story" not in api.kubectl("get", "configmaps", "-o", "name")
 
-    repo.commit({"one/cm.yaml": config_map("signed-story", a="2")}, **ada.signs())
+    sha = repo.commit({"one/cm.yaml": config_map("signed-story", a="2")}, **ada.signs())
     await refresh(place, "signed")
     await in_state(place, "signed", "OutOfSync")
     assert (await api.call("POST", f"{APPS}/signed/sync", body={})).status == 200
     await in_state(place, "signed", "Synced")
     assert "signed-story" in api.kubectl("get", "configmaps", "-o", "name")
+    known = (await api.get(f"{APPS}/signed/revisions/{sha}/metadata")).json
+    assert not known["sourceIntegrityResult"]["Checks"][0]["Problems"]
 
     # the key is taken away: what was good is not good any more
     await api.call("DELETE", "/api/v1/gpgkeys", params={"keyID": ada.key_id})

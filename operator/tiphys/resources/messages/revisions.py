@@ -3,7 +3,7 @@
 import msgspec
 
 from tiphys.resources.meta import no_time
-from tiphys.resources.shape import ApiObject, always
+from tiphys.resources.shape import ApiObject, always, no_items
 from tiphys.resources.times import Timestamp
 
 
@@ -47,17 +47,18 @@ class RevisionReference(ApiObject, frozen=True):
 
 
 class SourceIntegrityCheckResultItem(ApiObject, frozen=True):
-    """The outcome of one check."""
+    """Part of ``SourceIntegrityCheckResult``; JSON has Go's own names (``sources.md`` 20)."""
 
-    name: str = ""
-    problems: tuple[str, ...] = ()
-    """None: it was passed."""
+    name: str = msgspec.field(default_factory=str, name="Name")
+    problems: tuple[str, ...] = msgspec.field(default_factory=no_items, name="Problems")
 
 
 class SourceIntegrityCheckResult(ApiObject, frozen=True):
-    """The outcome of checking a source's integrity."""
+    """Part of ``RevisionMetadata``: the checks that were made, valid when none has a problem."""
 
-    checks: tuple[SourceIntegrityCheckResultItem, ...] = ()
+    checks: tuple[SourceIntegrityCheckResultItem, ...] = msgspec.field(
+        default_factory=no_items, name="Checks"
+    )
 
 
 class RevisionMetadata(ApiObject, frozen=True):

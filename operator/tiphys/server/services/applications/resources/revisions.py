@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tiphys.reconcile.verifying import integrity_of
 from tiphys.resources.application import ApplicationSource
 from tiphys.resources.messages.application import RevisionMetadataQuery
 from tiphys.resources.messages.revisions import (
@@ -45,6 +46,10 @@ class ApplicationRevisions:
         reached, source = await self._source(call, request)
         repository = repository_of(self._state, reached.project, reached.app, source.repo_url)
         found = await self._state.git.metadata(repository, request.revision or "")
+        settings = self._state.settings
+        integrity = await integrity_of(
+            self._state.git, reached.project, settings, repository, source, request.revision or ""
+        )
         return RevisionMetadata(
             author=found.author,
             date=Timestamp(found.date),
@@ -63,6 +68,7 @@ class ApplicationRevisions:
                 )
                 for each in found.references
             ),
+            source_integrity_result=integrity,
         )
 
     @rpc("RevisionChartDetails", Route("GET", f"{_PATH}/chartdetails"))
