@@ -70,7 +70,7 @@ class Idp:
         )
 
     def signed(self, claims: dict[str, Any], header: dict[str, Any] | None = None, key: str = "rsa") -> str:
-        algorithm = {"rsa": "RS256", "ec": "ES256", "ed": "EdDSA"}[key]
+        algorithm = {"ec": "ES256", "ed": "EdDSA"}.get(key, "RS256")
         found = next(each for each in self.keys if each.kid == key)
         full = {"alg": algorithm, "kid": key, **(header or {})}
         full = {name: value for name, value in full.items() if value is not None}

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 KEPT_SECONDS = 3600.0
 FAILURE_SECONDS = 5.0
-REFETCH_SECONDS = 10.0
+REFETCH_SECONDS = 3.0
 """Between two fetches of keys because a token names an unknown one."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20.0, connect=10.0)
