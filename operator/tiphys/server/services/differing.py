@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from tiphys.resources.shape import json_name
 from tiphys.server.api.failures import ApiFailure, invalid_argument
 
 # Go names that are not the attribute's JSON name with a capital.
@@ -45,8 +44,9 @@ def _collect(old: Any, new: Any, path: tuple[str, ...], found: dict[str, None]) 
     if old == new:
         return
     if isinstance(old, msgspec.Struct) and type(old) is type(new):
-        for field in old.__struct_fields__:
-            _collect(getattr(old, field), getattr(new, field), (*path, go_name(field)), found)
+        names = zip(old.__struct_fields__, old.__struct_encode_fields__, strict=True)
+        for field, key in names:
+            _collect(getattr(old, field), getattr(new, field), (*path, go_name(field, key)), found)
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys((*old, *new)):
             _collect(old.get(key), new.get(key), (*path, str(key)), found)
@@ -57,12 +57,11 @@ def _collect(old: Any, new: Any, path: tuple[str, ...], found: dict[str, None]) 
         found.update(dict.fromkeys(path))
 
 
-def go_name(attribute: str) -> str:
-    """``source_repos`` → ``SourceRepos``."""
+def go_name(attribute: str, key: str) -> str:
+    """The Go name of an attribute with its JSON key: ``source_repos``, ``sourceRepos`` → ``SourceRepos``."""
     known = _GO_NAMES.get(attribute)
     if known is not None:
         return known
-    first = attribute.rstrip("_").partition("_")[0]
+    first = attribute.partition("_")[0]
     head = _CAPITALS.get(first)
-    name = json_name(attribute)
-    return head + name[len(first) :] if head else name[:1].upper() + name[1:]
+    return head + key[len(first) :] if head else key[:1].upper() + key[1:]
