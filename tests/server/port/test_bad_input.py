@@ -1,12 +1,13 @@
 """What bad input gets: a short answer or a closed connection, never a 5xx, never a word about us."""
 
 import asyncio
+import sys
 import zlib
 
 import pytest
 
 from tests.server.http.sample import Stage
-from tests.server.port.running import Port, running
+from tests.server.port.running import Port, Wire, running
 from tiphys.server.http.bodies import BodyRoom
 from tiphys.server.http.options import HttpOptions
 from tiphys.server.port.http1 import Http1Options
@@ -141,6 +142,50 @@ async def test_strange_bodies(body: bytes, status: int) -> None:
     assert status_of(answer) == status, answer[:500]
     assert tells_nothing(answer)
     assert len(answer) < 2000
+
+
+ODD = {
+    "a star": (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n", 404),
+    "a tunnel": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n", 404),
+    "a path without a slash": (b"GET api HTTP/1.1\r\nHost: a\r\n", 400),
+    "no host": (b"GET /api/version HTTP/1.1\r\n", 400),
+    "two hosts": (b"GET /api/version HTTP/1.1\r\nHost: a\r\nHost: b\r\n", 400),
+    "an old version": (b"GET /api/version HTTP/1.0\r\n", 200),
+    "an expectation nobody knows": (b"GET /api/version HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n", 417),
+    "an upgrade to HTTP/2": (
+        b"GET /api/version HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        200,
+    ),
+    "an authority without a name": (b"GET http:///x HTTP/1.1\r\nHost: a\r\n", 400),
+    "half an address": (b"GET http://[::1 HTTP/1.1\r\nHost: a\r\n", 400),
+    "a fragment": (b"GET /x?#y HTTP/1.1\r\nHost: a\r\n", 404),
+    "only slashes": (b"GET " + b"/" * 5000 + b" HTTP/1.1\r\nHost: a\r\n", 404),
+    "TRACE": (b"TRACE /api/version HTTP/1.1\r\nHost: a\r\n", 415),
+    "health with a broken query": (b"GET /healthz?full=%zz HTTP/1.1\r\nHost: a\r\n", 200),
+    "conditions that are none": (
+        b'GET /x HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: x\r\nIf-None-Match: "\r\nRange: y\r\n',
+        404,
+    ),
+    "cookies that are none": (b'GET /api/version HTTP/1.1\r\nHost: a\r\nCookie: =;;==;"\r\n', 200),
+}
+
+
+@pytest.mark.parametrize(("head", "status"), ODD.values(), ids=ODD.keys())
+async def test_odd_requests(head: bytes, status: int) -> None:
+    async with running() as port:
+        answer = await port.say(head + b"Connection: close\r\n\r\n")
+    assert status_of(answer) == status, answer
+    assert tells_nothing(answer)
+
+
+async def test_a_declined_upgrade_keeps_the_connection() -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
+    async with running() as port:
+        wire = await port.open()
+        wire.writer.write(GOOD.removesuffix(b"\r\n") + upgrade + GOOD)
+        for _ in range(2):
+            assert (await wire.request(b""))[0] == 200
+        wire.close()
 
 
 async def test_a_body_beyond_the_limit_is_refused_before_it_is_sent() -> None:
@@ -360,3 +405,38 @@ async def test_many_idle_connections_leave_room_for_others() -> None:
         for wire in (*wires, fresh):
             wire.close()
         await _until(lambda: port.api.silent_connections == 0)
+
+
+SMALL_SERVER = """
+import asyncio, sys
+from tests.server.port.running import running
+
+async def main():
+    async with running(silence=600.0) as port:
+        print(port.number, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_server_without_file_descriptors_recovers() -> None:
+    """More connections than the process may have: those who wait are served when others leave."""
+    command = f"ulimit -n 64; exec {sys.executable} -c '{SMALL_SERVER}'"
+    server = await asyncio.create_subprocess_shell(
+        command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert server.stdout is not None
+    number = int(await server.stdout.readline())
+    try:
+        held = [await asyncio.open_connection("127.0.0.1", number) for _ in range(100)]
+        waiting = Wire(*await asyncio.open_connection("127.0.0.1", number))
+        waiting.writer.write(GOOD)
+        for _, writer in held:
+            writer.transport.abort()
+        assert (await waiting.request(b""))[0] == 200
+        waiting.close()
+    finally:
+        _, errors = await server.communicate(b"")
+    assert b"no connection can be accepted" in errors
+    assert errors.count(b"no connection can be accepted") < 10

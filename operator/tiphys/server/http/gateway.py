@@ -177,7 +177,7 @@ class Gateway:
             response.headers.add("Set-Cookie", cookie)
         if isinstance(answer, Encoded) and answer.etag and request.method == "GET":
             tag = f'"{answer.etag}"'
-            response.headers["ETag"] = tag
+            response.headers["ETag"] = f"W/{tag}"  # weak: the same with and without gzip
             response.headers["Cache-Control"] = "private, no-cache"
             if _has_it_already(request, tag):
                 response.set_status(304)

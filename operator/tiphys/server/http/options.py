@@ -1,5 +1,6 @@
 """What the HTTP side of the API is told by the composition root."""
 
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -98,7 +99,7 @@ def options_of(params: Params) -> HttpOptions:
         base_href=params.server_base_href,
         root_path=params.server_root_path.strip("/"),
         static_assets=Path(params.server_static_assets) if params.server_static_assets else None,
-        extensions=Path("/tmp/extensions"),
+        extensions=Path(tempfile.gettempdir()) / "extensions",
         gzip=params.server_enable_gzip,
         content_types=tuple(params.server_api_content_types),
         x_frame_options=params.server_x_frame_options,
