@@ -3,7 +3,7 @@
 Kept current by the store's changes. An entry holds what filters ask for, worked out once per change:
 the project, the RBAC object, the labels. Sorted by name, then namespace, as lists are.
 
-Whoever may see few of many is remembered with those few, until a policy changes or an Application comes,
+Whoever may see all, or few of many, is remembered with that, until a policy changes or an Application comes,
 goes or moves to another project; so a tenant's list costs what the tenant has.
 """
 
@@ -68,8 +68,11 @@ FEW = 1000
 
 
 class _Sight(msgspec.Struct, frozen=True):
+    """What a viewer may see: all, or what is at these places (project and order)."""
+
     stamp: tuple[int, int]
-    places: tuple[tuple[str, tuple[str, str]], ...]  # project and order
+    everything: bool
+    places: tuple[tuple[str, tuple[str, str]], ...]
 
 
 class Catalog:
@@ -112,21 +115,24 @@ class Catalog:
             shown = {space: filters.namespaces(space) for space in {entry.order[1] for entry in found}}
             if not all(shown.values()):
                 found = [entry for entry in found if shown[entry.order[1]]]
-        return found
+        return list(found) if found is self._sorted else found
 
     def _remembered(self, viewer: Viewer | None) -> list[Entry] | None:
-        """All that a viewer may see, if it is little and known."""
+        """All that a viewer may see, if it is known."""
         sight = self._sights.get(viewer[0]) if viewer is not None else None
         if viewer is None or sight is None or sight.stamp != (viewer[1], self._members):
             return None
         self._sights.move_to_end(viewer[0])
+        if sight.everything:
+            return self._sorted
         return [self._by_project[project][order] for project, order in sight.places]
 
     def _remember(self, viewer: Viewer | None, found: list[Entry]) -> None:
-        if viewer is None or len(found) > FEW or len(found) * 4 > len(self._sorted):
+        everything = len(found) == len(self._sorted)
+        if viewer is None or not (everything or len(found) <= min(FEW, len(self._sorted) // 4)):
             return
-        places = tuple((entry.project, entry.order) for entry in found)
-        self._sights[viewer[0]] = _Sight((viewer[1], self._members), places)
+        places = () if everything else tuple((entry.project, entry.order) for entry in found)
+        self._sights[viewer[0]] = _Sight((viewer[1], self._members), everything, places)
         if len(self._sights) > REMEMBERED_VIEWERS:
             self._sights.popitem(last=False)
 

@@ -46,14 +46,14 @@ class Fragment(Generic[T]):
     def json(self) -> bytes:
         """The object as JSON text."""
         if self._json is None:
-            self._json = self._codec.json(self.object)
+            self._json = compact(self._codec.json(self.object))
         return self._json
 
     @property
     def proto(self) -> bytes:
         """The object as a protobuf message (without tag and length)."""
         if self._proto is None:
-            self._proto = self._codec.proto(self.object)
+            self._proto = compact(self._codec.proto(self.object))
         return self._proto
 
 
@@ -85,6 +85,12 @@ class Fragments(Generic[T]):
         held = self._held.get(key)
         if held is not None and held.object is not new:
             del self._held[key]
+
+
+def compact(body: bytes) -> bytes:
+    """A copy in a place of its own: encoders leave the room they did not need behind their result, and
+    what is kept among their other leavings keeps the allocator from using them again."""
+    return bytes(memoryview(body))
 
 
 def join_proto(tag: bytes, items: Iterable[bytes]) -> bytes:

@@ -30,7 +30,7 @@ from tiphys.server.http.answers import encode_plain
 from tiphys.server.http.app_fields import AppFields
 from tiphys.server.state import State
 from tiphys.server.streams.catalog import Catalog, Entry, Filters
-from tiphys.server.streams.fragments import Fragment, join_proto, varint
+from tiphys.server.streams.fragments import Fragment, compact, join_proto, varint
 from tiphys.server.streams.selectors import Selector, SelectorError
 
 SLICE = 100
@@ -159,7 +159,7 @@ def _selected(fragment: Fragment[Application], wanted: AppFields) -> bytes:
     if kept is not None and kept[0] == wanted.paths:
         body: bytes = kept[1]
         return body
-    body = encode_plain(wanted.of(msgspec.json.decode(fragment.json)), sort=True)
+    body = compact(encode_plain(wanted.of(msgspec.json.decode(fragment.json)), sort=True))
     fragment.extra = (wanted.paths, body)
     return body
 
