@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -115,6 +115,17 @@ class Wire(msgspec.Struct):
 
     def close(self) -> None:
         self.writer.transport.abort()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Ask until it is so (for what nobody tells of).
+
+    Raises:
+        TimeoutError: it did not become so.
+    """
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 def trusting(alpn: list[str] | None = None, **versions: Any) -> ssl.SSLContext:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.controlplane import ControlPlane
-from tests.server.port.running import pair, running, trusting
+from tests.server.port.running import pair, running, trusting, until
 from tiphys.kube.client import MERGE_PATCH, ClusterClient
 from tiphys.kube.connections import from_kubeconfig
 from tiphys.resources.identity import GVK, Manifest, ResourceKey
@@ -192,4 +192,8 @@ async def test_a_pair_from_outside_takes_the_stored_one_away(client: ClusterClie
     settings.put({**await client.get(SECRET, namespace, "argocd-secret"), "kind": "Secret"})
     settings.put(tls_secret("argocd-server-tls", generate("a", NOW), namespace))
     await source.start()
-    assert dict(data_of(await client.get(SECRET, namespace, "argocd-secret"))) == {"other": "kept"}
+
+    async def is_gone() -> bool:
+        return dict(data_of(await client.get(SECRET, namespace, "argocd-secret"))) == {"other": "kept"}
+
+    await until(is_gone)

@@ -8,6 +8,7 @@ Every change of settings is looked at: new connections get the new certificate a
 pair that cannot be used is told once in the log and never takes the place of one that can.
 """
 
+import asyncio
 import base64
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -132,6 +133,7 @@ class Certificates:
         self._used: tuple[KeyPair, TlsOptions, str] | None = None
         self._told: str = ""
         self._unsubscribe: Callable[[], None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     @property
     def context(self) -> ssl.SSLContext | None:
@@ -150,14 +152,14 @@ class Certificates:
         self._follow(self._settings.snapshot)
         if self._context is None:
             await self._make_one()
-        else:
-            await self._tidy()
 
     def close(self) -> None:
         """Follow the settings no longer."""
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        if self._tidying is not None:
+            self._tidying.cancel()
 
     def _follow(self, settings: Settings) -> None:
         problems = []
@@ -169,6 +171,8 @@ class Certificates:
                 continue
             break
         self._tell("; ".join(problems))
+        if self._is_stored_superfluous() and (self._tidying is None or self._tidying.done()):
+            self._tidying = asyncio.get_running_loop().create_task(self._tidy(), name="stored certificate")
 
     def _use(self, pair: KeyPair, settings: Settings) -> None:
         wanted = (pair, tls_options(settings), settings.raw.get(CLIENT_CA, ""))
@@ -225,17 +229,15 @@ class Certificates:
             return pair
         return pair
 
-    async def _tidy(self) -> None:
-        """An external certificate in use makes the stored pair superfluous."""
+    def _is_stored_superfluous(self) -> bool:
         given = dict(given_pairs(self._settings.snapshot))
         used = self._used
-        if (
-            self._client is None
-            or used is None
-            or given.get(SERVER_TLS) != used[0]
-            or MAIN_SECRET not in given
-        ):
-            return
+        is_external = used is not None and given.get(SERVER_TLS) == used[0]
+        return is_external and MAIN_SECRET in given and self._client is not None
+
+    async def _tidy(self) -> None:
+        """Take the stored pair away: an external certificate is in use."""
+        assert self._client is not None
         patch = {"data": {CERTIFICATE: None, KEY: None}}
         try:
             answer = await self._client.patch(SECRET, self._namespace, MAIN_SECRET, patch, MERGE_PATCH)
