@@ -54,8 +54,9 @@ class ApplicationCreation:
         asked = msgspec.structs.replace(request.application, operation=None)
         self._guard.enforce(call, "applications", "create", self._access.object_of(asked))
         project = self._access.project_of(asked)
+        known = self._state.apps.get(self._access.key(asked.metadata.name, asked.metadata.namespace))
         app = await self._validator.accepted(
-            call, asked, project, check_sources=request.validate is not False
+            call, asked, project, current=known, check_sources=request.validate is not False
         )
         namespace = app.metadata.namespace or self._state.namespace
         if not is_namespace_enabled(namespace, self._state.settings):
@@ -76,6 +77,7 @@ class ApplicationCreation:
         if existing is None:
             text = f"unable to check existing application details ({app.key}): it vanished meanwhile"
             raise ApiFailure(Code.INTERNAL, text)
+        self._validator.check_move(call, app, existing)  # the cache may not have known of it
         if is_equal(existing, app):
             return existing
         if not upsert:

@@ -92,7 +92,9 @@ class ApplicationUpdates:
     ) -> Application:
         moved = wanted.spec.project_name != reached.app.spec.project_name
         project = self._access.project_of(wanted) if moved else reached.project
-        return await self._validator.accepted(call, wanted, project, check_sources=check_sources)
+        return await self._validator.accepted(
+            call, wanted, project, current=reached.app, check_sources=check_sources
+        )
 
     def _told(self, call: Call, updated: Application) -> Application:
         self._audit.application(call, updated, events.UPDATED, "updated application spec")

@@ -15,7 +15,7 @@ from tiphys.resources.project import AppProject
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, invalid_argument, unknown
 from tiphys.server.guard import Guard
-from tiphys.server.services.applications.access import AppAccess, is_name
+from tiphys.server.services.applications.access import AppAccess
 from tiphys.server.services.applications.checking import source_problems
 from tiphys.server.state import State
 from tiphys.settings.clusters import Cluster, DestinationError
@@ -32,12 +32,19 @@ class AppValidator:
         self._access = access
 
     async def accepted(
-        self, call: Call, app: Application, project: AppProject, *, check_sources: bool
+        self,
+        call: Call,
+        app: Application,
+        project: AppProject,
+        *,
+        current: Application | None,
+        check_sources: bool,
     ) -> Application:
         """The Application with its spec in normal form.
 
         Args:
             project: the effective project of the spec.
+            current: the Application of this name as it is known now; None: there is none.
             check_sources: ``validate`` of the request: ask the repositories, render.
 
         Raises:
@@ -48,7 +55,8 @@ class AppValidator:
             raise unknown("resource name may not be empty")
         if twice := duplicate_source_name(app):
             raise unknown(f"application {name} has duplicate source name: {twice}")
-        await self._check_move(call, app)
+        if current is not None:
+            self.check_move(call, app, current)
         destination = self._destination(app)
         problems = validate_application(app, project, destination, self._state.settings)
         if problems:
@@ -61,13 +69,13 @@ class AppValidator:
             raise invalid_spec(name, [(INVALID_SPEC_ERROR, problem)])
         return msgspec.structs.replace(app, spec=normalize_spec(app.spec))
 
-    async def _check_move(self, call: Call, app: Application) -> None:
-        """Another project needs ``create`` there and ``update`` on what is there now."""
-        key = self._access.key(app.metadata.name, app.metadata.namespace)
-        if not is_name(key.name) or not is_name(key.namespace):
-            return
-        current = await self._access.find(key)
-        if current is None or current.spec.project_name == app.spec.project_name:
+    def check_move(self, call: Call, app: Application, current: Application) -> None:
+        """Another project needs ``create`` there and ``update`` on what is there now.
+
+        Raises:
+            ApiFailure: a right is missing, or the new project does not admit the Application.
+        """
+        if current.spec.project_name == app.spec.project_name:
             return
         self._guard.enforce(call, "applications", "create", self._access.object_of(app))
         self._guard.enforce(call, "applications", "update", self._access.object_of(current))
