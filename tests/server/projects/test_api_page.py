@@ -102,3 +102,7 @@ async def test_the_page_is_true(api: Running, tmp_path: Path) -> None:
     assert "OperationCompleted" in {event["reason"] for event in events["items"]}
     assert told["9. Roll back"][0]["metadata"]["name"] == "guestbook"
     assert told["10. Delete"] == [{}]
+    cluster, project, answer = told["Also often used"]
+    assert cluster["server"] == "https://kubernetes.default.svc"
+    assert project["project"]["metadata"]["name"] == "default"
+    assert answer == {"value": "yes"}
