@@ -225,6 +225,9 @@ async def test_prediction_of_the_server(resources: World) -> None:
         "Deployment/ssd"
     ]
     assert found.modified
+    assert resources.live._answers.size > 0, "kept for who asks again"
+    again = await differences(resources, "ssd")
+    assert again["Deployment/ssd"] == found
     live, predicted = decoded(found.normalized_live_state), decoded(found.predicted_live_state)
     assert (live["spec"].pop("replicas"), predicted["spec"].pop("replicas")) == (0, 1)
     assert live["spec"] == predicted["spec"]

@@ -24,6 +24,7 @@ from tiphys.kube.errors import KubeError
 from tiphys.projects.impersonation import ImpersonationError
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.desired import Desired, DesiredStateError, stored_revisions
+from tiphys.reconcile.inspecting.answers import Answers
 from tiphys.reconcile.loading import compare_now, desired_of, desired_request
 from tiphys.reconcile.local import LocalManifestError, local_manifests
 from tiphys.reconcile.pairs import Pair
@@ -58,6 +59,7 @@ async def differences(
     situation: Situation,
     handle: ClusterHandle,
     keys: Collection[ResourceKey] | None,
+    answers: Answers,
 ) -> tuple[ResourceDiff, ...]:
     """The differences of an application's pairs, of all or of ``keys``, hooks included, sorted."""
     app = situation.app
@@ -74,7 +76,7 @@ async def differences(
     with suppress(DesiredStateError, TargetError, LocalManifestError):
         desired = await desired_of(services, request, local_manifests(app))
     comparison = await compare_now(services, situation, handle, desired, [])
-    maker = _Maker(services, situation, handle)
+    maker = _Maker(services, situation, handle, answers)
     wanted = [pair for pair in comparison.pairs if keys is None or pair.key in keys]
     wanted.sort(key=lambda pair: str(pair.key))
     made: list[ResourceDiff] = []
@@ -88,8 +90,9 @@ async def differences(
 class _Maker:
     """What the differences of one application are made with."""
 
-    def __init__(self, services: Services, situation: Situation, handle: ClusterHandle):
+    def __init__(self, services: Services, situation: Situation, handle: ClusterHandle, answers: Answers):
         self._situation = situation
+        self._answers = answers
         self._handle = handle
         self._turns = asyncio.Semaphore(DRY_RUNS_AT_ONCE)
         self._rules: Rules | None
@@ -152,20 +155,33 @@ class _Maker:
         if not rules.server_side_diff and local.normalized_live != local.predicted_live:
             return local
         assert self._client is not None
-        request = dry_run_request(target, live, rules)
-        gvk, key = pair.target.gvk if pair.target is not None else None, pair.key
-        assert gvk is not None
-        async with self._turns:
-            answer = await self._client.patch(
-                gvk,
-                key.namespace,
-                key.name,
-                request.body,
-                request.content_type,
-                dry_run=True,
-                field_manager=request.field_manager,
-                force=request.force,
-            )
+        assert pair.target is not None
+        assert pair.live is not None
+        gvk, key = pair.target.gvk, pair.key
+        stamp = (
+            self._situation.app.key,
+            key,
+            pair.target.digest,
+            pair.live.uid,
+            pair.live.resource_version,
+            rules.digest,
+        )
+        clock = asyncio.get_running_loop().time
+        answer = self._answers.get(stamp, clock())
+        if answer is None:
+            request = dry_run_request(target, live, rules)
+            async with self._turns:
+                answer = await self._client.patch(
+                    gvk,
+                    key.namespace,
+                    key.name,
+                    request.body,
+                    request.content_type,
+                    dry_run=True,
+                    field_manager=request.field_manager,
+                    force=request.force,
+                )
+            self._answers.keep(stamp, answer, clock())
         if decide(target, live, answer, rules).outcome == "undecided":
             live = await self._handle.client.get(gvk, key.namespace, key.name)
         return predict(target, live, rules, answer)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from tiphys.projects.permission import permits_app_namespace
 from tiphys.reconcile.clusters import ClusterHandle
+from tiphys.reconcile.inspecting.answers import Answers
 from tiphys.reconcile.inspecting.differences import differences
 from tiphys.reconcile.inspecting.trees import tree_of
 from tiphys.reconcile.services import Services
@@ -32,6 +33,7 @@ class Inspector:
 
     def __init__(self, services: Services):
         self._s = services
+        self._answers = Answers()
         self._counts: tuple[datetime, Counter[str]] | None = None
         services.apps.listen(self._application_changed)
 
@@ -51,7 +53,8 @@ class Inspector:
         if not isinstance(found, tuple):
             return () if found is not None else None
         situation, handle = found
-        return await differences(self._s, situation, handle, None if keys is None else frozenset(keys))
+        wanted = None if keys is None else frozenset(keys)
+        return await differences(self._s, situation, handle, wanted, self._answers)
 
     def changes(self, key: AppKey) -> AsyncIterator[None]:
         """One item after each change of an application, of its live objects or of its orphans."""
