@@ -64,6 +64,7 @@ def shelf() -> Shelf:
         (Filters(repo="https://two"), ["argocd/c"]),
         (Filters(repo="https://one/"), []),
         (Filters(namespaces=lambda namespace: namespace == "argocd"), ["argocd/a", "argocd/b", "argocd/c"]),
+        (Filters(namespace="other", namespaces=lambda namespace: namespace == "argocd"), []),
     ],
 )
 def test_filters(shelf: Shelf, filters: Filters, names: list[str]) -> None:

@@ -111,10 +111,9 @@ class Catalog:
                 self._remember(viewer, found)
         if filters.namespace:
             found = [entry for entry in found if entry.order[1] == filters.namespace]
-        else:
-            shown = {space: filters.namespaces(space) for space in {entry.order[1] for entry in found}}
-            if not all(shown.values()):
-                found = [entry for entry in found if shown[entry.order[1]]]
+        shown = {space: filters.namespaces(space) for space in {entry.order[1] for entry in found}}
+        if not all(shown.values()):
+            found = [entry for entry in found if shown[entry.order[1]]]
         return list(found) if found is self._sorted else found
 
     def _remembered(self, viewer: Viewer | None) -> list[Entry] | None:
