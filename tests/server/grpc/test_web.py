@@ -102,6 +102,11 @@ async def test_stream(client: Client) -> None:
     assert client.trailers == {"grpc-status": "0"}
 
 
+async def test_an_empty_stream_ends_with_trailers(client: Client) -> None:
+    assert [entry async for entry in client.stream(LOGS, {"name": "a"})] == []
+    assert client.trailers == {"grpc-status": "0"}
+
+
 async def test_an_error_after_messages_is_in_the_trailers(client: Client) -> None:
     """Where the published client does not look: it sees the end of the stream."""
     entries = [entry["podName"] async for entry in client.stream(LOGS, {"name": "then-fail", "tailLines": 2})]

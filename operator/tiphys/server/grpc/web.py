@@ -152,6 +152,10 @@ class _Exchange:
 
     async def end(self, code: Code, message: str, call: Call) -> web.StreamResponse:
         response, trailers = self._response, status(code, message)
+        if not response.prepared and code is Code.OK:
+            # A stream that ends well without a message: the client waits for the frame of trailers.
+            self._describe(call)
+            await response.prepare(self._request)
         if not response.prepared:
             self._describe(call)
             for key, value in trailers:
