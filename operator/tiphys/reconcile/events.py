@@ -6,6 +6,7 @@ holds a reconcile; what does not fit is dropped and counted in the log.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
@@ -23,6 +24,7 @@ log = get_logger(__name__)
 
 COMPONENT = "argocd-application-controller"
 BUFFER = 10_000
+_LONGEST_NAME = 253 - 17  # a dot and the stamp follow
 SENDERS = 4
 
 
@@ -142,6 +144,13 @@ def destination_annotations(app: Application) -> dict[str, str]:
     return {"dest-server": destination.server, "dest-namespace": destination.namespace}
 
 
+def event_name(name: str, stamp: int) -> str:
+    """``<object>.<hexadecimal stamp>``; what no Event may be named after (``system:node``, a name that
+    fills the limit) is made fit."""
+    fit = re.sub(r"[^a-z0-9.-]", "-", name[:_LONGEST_NAME].lower()).strip(".-")
+    return f"{fit or 'object'}.{stamp:x}"
+
+
 class EventQueue:
     """Sends Events in the background.
 
@@ -166,7 +175,7 @@ class EventQueue:
     def put(self, involved: Involved, manifest: Manifest) -> None:
         """Queue an Event (:func:`event_manifest`) and name it; never waits."""
         self._last_stamp = max(self._last_stamp + 1, self._nanoseconds())
-        manifest["metadata"]["name"] = f"{involved.name}.{self._last_stamp:x}"
+        manifest["metadata"]["name"] = event_name(involved.name, self._last_stamp)
         try:
             self._buffer.put_nowait((involved.key, msgspec.json.encode(manifest)))
         except asyncio.QueueFull:

@@ -90,6 +90,14 @@ async def test_a_live_object_of_another_namespace(shop: House) -> None:
     assert event["message"] == "admin ran action restart"
 
 
+async def test_objects_that_no_event_may_be_named_after(shop: House) -> None:
+    for name in ("system:audit_X", "a" * 240 + "-b"):
+        node = ResourceNode(group="", version="v1", kind="ConfigMap", name=name, uid="1")
+        AuditLog(shop.state, shop.queue).resource(Call(identity=ADMIN), node, DELETED, "deleted resource")
+        (event,) = await shop.events(name)
+        assert event["involvedObject"]["name"] == name
+
+
 class Posts:
     """What would be sent; can be made to hang or fail."""
 
