@@ -29,7 +29,7 @@ def metadata_of(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]
         lowered = name.lower()
         keys = _KEPT.get(lowered)
         if keys is None:
-            if not lowered.startswith(_PREFIX):
+            if not lowered.startswith(_PREFIX) or lowered == _PREFIX:
                 continue
             keys = (lowered.removeprefix(_PREFIX),)
         for key in keys:
