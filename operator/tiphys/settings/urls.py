@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 _SSH = re.compile(r"^(ssh://)?([^/:]*?)@[^@]+$")
 _CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)([^/\s@?#'\"]*)@")
+_PASSWORD = re.compile(r"(://[^/\s:@?#]*):[^/\s@?#]*@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:")
@@ -51,3 +52,8 @@ def same_repository(one: str, two: str) -> bool:
 def without_credentials(text: str) -> str:
     """A text in which no URL carries a user or password."""
     return _CREDENTIALS.sub(r"\1", text)
+
+
+def without_password(url: str) -> str:
+    """A URL whose user information holds no password; the user stays, it is part of the name."""
+    return _PASSWORD.sub(r"\1@", url)

@@ -350,6 +350,24 @@ async def test_a_declared_secret_loses_only_its_label(place: Place, own: str) ->
     assert place.admin.kubectl("get", "secret", "declared", "-o", "jsonpath={.metadata.labels}") in ("", "{}")
 
 
+async def test_a_url_with_a_password_is_shown_without(place: Place, tmp_path: Path) -> None:
+    repo = GitRepo(tmp_path / "app")
+    repo.commit({"a": "1"})
+    api = place.admin
+    with HttpGitServer(tmp_path, basic=("ada", PASSWORD)) as server:
+        url = f"{server.url}/app".replace("://", "://ada@")
+        stored = url.replace("ada@", f"ada:{PASSWORD}@")
+        assert (await create(api, {"repo": stored, "project": "team"})).status == 200
+        listed = await api.get(LIST)
+        assert url in [each["repo"] for each in listed.json["items"]]
+        shown = await api.get(at(url), params={"appProject": "team"})
+        assert shown.json["connectionState"]["status"] == "Successful"
+        refs = await api.get(f"{at(url)}/refs", params={"appProject": "team"})
+        assert refs.json == {"branches": ["main"]}
+        assert PASSWORD not in listed.text + shown.text
+        assert (await api.call("DELETE", at(url), params={"appProject": "team"})).json == {}
+
+
 @pytest.mark.parametrize(
     ("query", "status"), [({}, 200), ({"username": "ada", "password": PASSWORD}, 200)], ids=["bare", "given"]
 )

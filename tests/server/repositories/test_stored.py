@@ -105,7 +105,22 @@ def test_a_template_shows_four_fields(message: RepoCreds) -> None:  # api.md 9
 
 def test_a_proxy_is_shown_without_its_password() -> None:
     shown = sanitised(given(Repository(repo="x", proxy="http://user:hunter2@proxy:3128")))
-    assert shown.proxy == "http://proxy:3128"
+    assert shown.proxy == "http://user@proxy:3128"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ada:hunter2@x/y", "https://ada@x/y"),
+        ("https://:hunter2@x/y", "https://@x/y"),
+        ("https://org@dev.azure.com/org/y", "https://org@dev.azure.com/org/y"),
+        ("ssh://git@x:2222/y", "ssh://git@x:2222/y"),
+        ("git@x:y/z.git", "git@x:y/z.git"),
+        ("https://x:8443/a@b", "https://x:8443/a@b"),
+    ],
+)
+def test_only_passwords_are_taken_out_of_urls(url: str, shown: str) -> None:
+    assert sanitised(given(Repository(repo=url))).repo == shown
 
 
 def test_updates_write_present_keys_and_values() -> None:  # sources.md 18.1

@@ -2,7 +2,7 @@
 
 from tiphys.resources.messages.repository import Refs
 from tiphys.settings.repositories import Repository
-from tiphys.settings.urls import normalize_git_url, without_credentials
+from tiphys.settings.urls import normalize_git_url, without_password
 from tiphys.sources.errors import SourceError
 from tiphys.sources.git.store import GitStore
 
@@ -17,7 +17,7 @@ async def list_refs(git: GitStore, repository: Repository) -> Refs:
         SourceError: InvalidArgument for what is no URL; what Git says otherwise.
     """
     if not normalize_git_url(repository.url):
-        url = without_credentials(repository.url)
+        url = without_password(repository.url)
         raise SourceError("InvalidArgument", f'repository URL "{url}" is invalid')
     names = [ref.name for ref in (await git.listing(repository)).refs]
     return Refs(branches=_below(_BRANCHES, names), tags=_below(_TAGS, names))
@@ -31,7 +31,7 @@ async def list_oci_tags(repository: Repository) -> Refs:
     """
     raise SourceError(
         "Unimplemented",
-        f"tags of {without_credentials(repository.url)}: OCI repositories are not supported yet",
+        f"tags of {without_password(repository.url)}: OCI repositories are not supported yet",
     )
 
 

@@ -21,7 +21,7 @@ from tiphys.server.services.repositories.side import MISSING
 from tiphys.server.services.repositories.stored import TEMPLATE, WRITE_TEMPLATE
 from tiphys.server.state import State
 from tiphys.settings.repositories import Repository
-from tiphys.settings.urls import without_credentials
+from tiphys.settings.urls import without_password
 
 _ENTITY = "repository credentials"
 
@@ -66,7 +66,7 @@ class Templates:
             except SecretTaken:
                 existing = self._find(wanted.url)
         if existing is None:
-            shown = without_credentials(wanted.url)
+            shown = without_password(wanted.url)
             raise ApiFailure(Code.ALREADY_EXISTS, f'{_ENTITY} "{shown}" already exists')
         if stored_template(existing) != wanted:
             if not upsert:
@@ -116,4 +116,4 @@ class Templates:
 
 
 def _absent(url: str) -> ApiFailure:
-    return not_found(f"{_ENTITY} '{without_credentials(url)}' not found")
+    return not_found(f"{_ENTITY} '{without_password(url)}' not found")

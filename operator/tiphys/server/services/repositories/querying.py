@@ -30,7 +30,7 @@ from tiphys.server.services.repositories.resolving import rbac_object
 from tiphys.server.services.repositories.side import MISSING, Side
 from tiphys.server.state import State
 from tiphys.settings.repositories import Repository
-from tiphys.settings.urls import without_credentials
+from tiphys.settings.urls import without_password
 from tiphys.sources.errors import RevisionNotFound
 from tiphys.sources.queries import app_details, list_apps
 from tiphys.sources.rendering import RefSource, RenderRequest
@@ -98,7 +98,7 @@ class Questions:
             raise not_found(f'appprojects.argoproj.io "{name}" not found')
         project = effective_project(found, self._state.projects, self._state.settings)
         if not permits_source(project, url):
-            shown = without_credentials(url)
+            shown = without_password(url)
             raise permission_denied(f"repository '{shown}' not permitted in project '{name}'")
         return project
 

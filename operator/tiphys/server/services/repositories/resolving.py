@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from tiphys.server.api.failures import permission_denied, unknown
 from tiphys.settings.repositories import Repository
-from tiphys.settings.urls import same_repository, without_credentials
+from tiphys.settings.urls import same_repository, without_password
 
 
 def rbac_object(project: str, name: str) -> str:
@@ -34,7 +34,7 @@ def find_visible(
     found = [
         repository
         for repository in repositories
-        if same_repository(repository.url, url) and permits(rbac_object(repository.project, repository.url))
+        if is_named(repository, url) and permits(rbac_object(repository.project, repository.url))
     ]
     if not found:
         raise permission_denied()
@@ -43,8 +43,17 @@ def find_visible(
     for repository in found:
         if repository.project == project:
             return repository
-    shown = without_credentials(url)
+    shown = without_password(url)
     raise unknown(f'repository not found for url "{shown}" and project "{project}"')
+
+
+def is_named(repository: Repository, url: str) -> bool:
+    """Whether a URL means the repository: its own, or the one that clients see, which holds no
+    password."""
+    if same_repository(repository.url, url):
+        return True
+    shown = without_password(repository.url)
+    return shown != repository.url and same_repository(shown, url)
 
 
 def find_exact(repositories: Iterable[Repository], url: str, project: str) -> Repository | None:

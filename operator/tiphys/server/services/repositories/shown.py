@@ -7,7 +7,7 @@ from tiphys.resources.messages.repository import RepoAccessQuery
 from tiphys.resources.messages.stored_repositories import RepoCreds
 from tiphys.resources.messages.stored_repositories import Repository as Message
 from tiphys.settings.repositories import Repository
-from tiphys.settings.urls import without_credentials
+from tiphys.settings.urls import without_password
 
 _SHOWN = (
     "name",
@@ -46,10 +46,11 @@ _STORED = (
 
 
 def sanitised(repository: Repository, state: ConnectionState | None = None) -> Message:
-    """Everything but secrets and certificates, with the connection state."""
+    """Everything but secrets and certificates, with the connection state; no URL holds a password."""
     fields = {name: getattr(repository, name) for name in _SHOWN}
-    fields["proxy"] = without_credentials(repository.proxy)
-    return Message(repo=repository.url, connection_state=state or ConnectionState(), **fields)
+    fields["proxy"] = without_password(repository.proxy)
+    shown = without_password(repository.url)
+    return Message(repo=shown, connection_state=state or ConnectionState(), **fields)
 
 
 def stored(repository: Repository) -> Message:

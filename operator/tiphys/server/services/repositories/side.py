@@ -19,6 +19,7 @@ from tiphys.server.services.repositories.connections import ConnectionStates
 from tiphys.server.services.repositories.resolving import (
     find_exact,
     find_visible,
+    is_named,
     rbac_object,
     unescaped_segment,
 )
@@ -27,7 +28,7 @@ from tiphys.server.services.repositories.shown import given, sanitised, stored
 from tiphys.server.services.repositories.stored import REPOSITORY, WRITE_REPOSITORY
 from tiphys.server.state import State
 from tiphys.settings.repositories import Repositories, Repository
-from tiphys.settings.urls import without_credentials
+from tiphys.settings.urls import without_password
 from tiphys.sources.queries import check_access
 
 MISSING = "missing payload in request"
@@ -109,7 +110,7 @@ class Side:
         existing = find_exact(self._all(), wanted.url, wanted.project)
         if existing is None:
             raise ApiFailure(
-                Code.ALREADY_EXISTS, f'repository "{without_credentials(wanted.url)}" already exists'
+                Code.ALREADY_EXISTS, f'repository "{without_password(wanted.url)}" already exists'
             )
         if stored(existing) == stored(wanted):
             return _confirmed(stored(existing))
@@ -131,7 +132,7 @@ class Side:
         for each in (before, wanted):
             self._guard.enforce(call, self._resource, "update", rbac_object(each.project, each.url))
         if not before.secret_name:
-            raise not_found(f"repo '{without_credentials(wanted.url)}' not found")
+            raise not_found(f"repo '{without_password(wanted.url)}' not found")
         await self._store(find_exact(self._all(), wanted.url, wanted.project), message)
         return _confirmed(message)
 
@@ -152,7 +153,7 @@ class Side:
         found = self._visible(call, request)
         self._guard.enforce(call, self._resource, "delete", rbac_object(found.project, found.url))
         if not await self._secrets.delete(found.secret_name):
-            raise not_found(f"repo '{without_credentials(found.url)}' not found")
+            raise not_found(f"repo '{without_password(found.url)}' not found")
         return RepoResponse()
 
     async def validate(self, call: Call, request: RepoAccessQuery) -> RepoResponse:
@@ -191,6 +192,10 @@ class Side:
         for each in self._all():
             if found.secret_name and each.secret_name == found.secret_name:
                 return msgspec.structs.replace(found, url=each.url)
+        for wanted in (project, ""):
+            for each in self._all():
+                if not found.secret_name and each.project == wanted and is_named(each, url):
+                    return self._complete(each)
         return found
 
     def _complete(self, repository: Repository) -> Repository:
