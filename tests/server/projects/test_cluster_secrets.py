@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
+from tiphys.resources.gojson import dumps
 from tiphys.resources.messages.clusters import (
     AWSAuthConfig,
     Cluster,
@@ -113,7 +114,9 @@ def test_a_secret_and_back() -> None:
 def test_nothing_secret_is_shown() -> None:
     secret = secrets.new_secret(FULL, "argocd")
     answer = shown(secrets.usable_cluster(secret))
-    assert "hidden" not in repr(answer)
+    assert b"hidden" not in dumps(answer)
+    assert b"hidden" in dumps(FULL)
+    assert "hidden" not in repr(FULL), "nothing that prints a cluster prints a credential"
     assert answer.config.tls_client_config == TLSClientConfig(server_name="shown")
     assert answer.config.aws_auth_config == FULL.config.aws_auth_config
     assert answer.config.proxy_url == "http://proxy"

@@ -29,6 +29,9 @@ class TLSClientConfig(ApiObject, frozen=True):
     key_data: bytes = b""
     ca_data: bytes = b""
 
+    def __repr__(self) -> str:
+        return f"TLSClientConfig(insecure={self.insecure}, server_name={self.server_name!r}, …)"
+
 
 class ExecProviderConfig(ApiObject, frozen=True):
     """A command that prints credentials."""
@@ -40,6 +43,9 @@ class ExecProviderConfig(ApiObject, frozen=True):
     install_hint: str = ""
     provide_cluster_info: bool = False
     config: Any = None
+
+    def __repr__(self) -> str:
+        return f"ExecProviderConfig(command={self.command!r}, …)"
 
 
 class ClusterConfig(ApiObject, frozen=True):
@@ -53,6 +59,9 @@ class ClusterConfig(ApiObject, frozen=True):
     exec_provider_config: ExecProviderConfig | None = None
     disable_compression: bool = False
     proxy_url: str = msgspec.field(default="", name="proxyUrl")
+
+    def __repr__(self) -> str:
+        return "ClusterConfig(…)"  # whatever prints a cluster prints no credential
 
 
 class ConnectionState(ApiObject, frozen=True):
