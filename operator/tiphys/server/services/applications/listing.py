@@ -33,8 +33,8 @@ from tiphys.server.streams.catalog import Catalog, Entry, Filters
 from tiphys.server.streams.fragments import Fragment, compact, join_proto, varint
 from tiphys.server.streams.selectors import Selector, SelectorError
 
-SLICE = 100
-"""Items encoded anew at a stretch, before others have their turn."""
+SLICE = 30
+"""Items encoded anew at a stretch, before others have their turn: some milliseconds."""
 
 Key = tuple[str, str, str]
 
@@ -84,6 +84,8 @@ class ApplicationListing:
         page = page_of(found, call.parameter("sort"), call.parameter("limit"), call.parameter("continue"))
         fragments = [entry.fragment for entry in page.entries]
         await encoded(fragments, json=call.transport == "rest")
+        if fields := call.parameter("fields"):
+            await selected(fragments, AppFields.parse(fields.split(",")))
         meta = ListMeta(
             resource_version=str(self._state.apps.newest),
             continue_=page.next,
@@ -114,6 +116,15 @@ async def encoded(fragments: Sequence[Fragment[Application]], *, json: bool) -> 
     missing = [fragment for fragment in fragments if not fragment.has(json=json)]
     for number, fragment in enumerate(missing):
         _ = fragment.json if json else fragment.proto
+        if number % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+
+
+async def selected(fragments: Sequence[Fragment[Application]], wanted: AppFields) -> None:
+    """Select what is not yet, in the same way."""
+    missing = [fragment for fragment in fragments if not _has(fragment, wanted)]
+    for number, fragment in enumerate(missing):
+        _selected(fragment, wanted)
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
 
@@ -155,13 +166,16 @@ def listed(head: bytes, items: Sequence[bytes], tail: bytes) -> list[bytes]:
 
 def _selected(fragment: Fragment[Application], wanted: AppFields) -> bytes:
     """The selected parts of an item; the last selection of each is kept."""
-    kept = fragment.extra
-    if kept is not None and kept[0] == wanted.paths:
-        body: bytes = kept[1]
-        return body
+    if _has(fragment, wanted):
+        kept: bytes = fragment.extra[1]
+        return kept
     body = compact(encode_plain(wanted.of(msgspec.json.decode(fragment.json)), sort=True))
     fragment.extra = (wanted.paths, body)
     return body
+
+
+def _has(fragment: Fragment[Application], wanted: AppFields) -> bool:
+    return fragment.extra is not None and fragment.extra[0] == wanted.paths
 
 
 def page_of(found: Sequence[Entry], sort: str, limit: str, begin: str) -> Page:
