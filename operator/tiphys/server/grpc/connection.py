@@ -3,16 +3,17 @@
 ``frames.FrameGate`` decides what may come in, the ``h2`` library knows the protocol, ``stream`` the
 calls; here they meet the socket. What is kept on purpose:
 
-- one write for everything that became ready in a turn of the loop;
 - no reading from a client that does not read: its acknowledgements would pile up here;
-- answers wait for the stream's window, the connection's window and the socket, in that order, and are
-  encoded only then;
+- what waits to be sent is ``outgoing``'s;
 - frames of ours that ``h2`` has no way for (GOAWAY that lets calls on the way finish) are written
   directly.
 """
 
 import asyncio
+import socket
+from asyncio.trsock import TransportSocket
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from h2.events import (
@@ -27,15 +28,13 @@ from h2.events import (
 )
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes
-from hpack import NeverIndexedHeaderTuple
-from hyperframe.frame import GoAwayFrame
 
 from tiphys.access.certificates import metadata_of as certificate_metadata
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code
+from tiphys.server.grpc.answers import RESPONSE, goaway, head, not_grpc, refusal
 from tiphys.server.grpc.frames import (
     EARNED_BY_CALL,
-    EARNED_BY_DATA,
     ENHANCE_YOUR_CALM,
     INTERNAL_ERROR,
     PROTOCOL_ERROR,
@@ -44,7 +43,8 @@ from tiphys.server.grpc.frames import (
 )
 from tiphys.server.grpc.http2 import Http2
 from tiphys.server.grpc.messages import no_decompressor
-from tiphys.server.grpc.metadata import CONTENT_TYPE, Headers, Opening, binary_safe, opening, seconds, status
+from tiphys.server.grpc.metadata import Headers, opening, seconds, status
+from tiphys.server.grpc.outgoing import CHUNK, Outgoing
 from tiphys.server.grpc.pings import PingRule
 from tiphys.server.grpc.stream import CALM, NO_ERROR, Stream
 from tiphys.server.grpc.table import find
@@ -58,10 +58,8 @@ log = get_logger(__name__)
 _REFUSED = 0x7
 _EVERY_STREAM = 2**31 - 1
 _LAST_PING = b"tiphys-0"
-_CHUNK = 65536
-"""What is written in one go; others of the loop get their turn in between."""
-
-_RESPONSE = [(b":status", b"200"), (b"content-type", b"application/grpc")]
+_KEEP_ALIVE = 15
+"""Seconds between probes of TCP, as in the reference's runtime."""
 
 
 class Connection(asyncio.Protocol):
@@ -78,15 +76,12 @@ class Connection(asyncio.Protocol):
         self._gate = FrameGate(self.limits, self.now())
         self._pings = PingRule(self.limits)
         self._streams: dict[int, Stream] = {}
+        self.out = Outgoing(self._http2, self._gate, self._pings, self.limits, self._streams)
         self._max_streams = self.limits.strangers_streams
-        self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._certificate: Mapping[str, tuple[str, ...]] = {}
-        self._unsent = 0
         self._received = 0
-        self._paused_since: float | None = None
-        self._began = self._progress = self.now()
-        self._flushing = False
+        self._began = self.now()
         self._leaving = False
         self._last_stream = _EVERY_STREAM
         self._timer: asyncio.TimerHandle | None = None
@@ -100,21 +95,22 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The port hands over."""
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self.out.transport = transport
         peer = transport.get_extra_info("peername")
         self._peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
         self._certificate = certificate_metadata(transport.get_extra_info("ssl_object"))
         self._server.arrived(self)
-        transport.set_write_buffer_limits(high=_CHUNK)
+        transport.set_write_buffer_limits(high=CHUNK)
+        _keep_alive(transport.get_extra_info("socket"))
         http2 = self._http2
         http2.initiate_connection()
         http2.increment_flow_control_window(self.limits.window)
-        self._flush()
+        self.out.flush()
         self._look_again()
 
     def data_received(self, data: bytes) -> None:
         """The client sent something."""
-        if self._transport is None:
+        if self.out.transport is None:
             return
         try:
             arrived = self._gate.take(data, self.now())
@@ -131,7 +127,7 @@ class Connection(asyncio.Protocol):
             log.exception("a connection failed", extra={"peer": self._peer})
             self._end(PROTOCOL_ERROR, "")
             return
-        self._flush_soon()
+        self.out.flush_soon()
         self._perhaps_close()
 
     def eof_received(self) -> bool:
@@ -140,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
-        self._transport = None
+        self.out.transport = None
         if self._timer is not None:
             self._timer.cancel()
         for stream in tuple(self._streams.values()):
@@ -149,16 +145,16 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read; so neither do we."""
-        self._paused_since = self.now()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self.out.paused_since = self.now()
+        if self.out.transport is not None and not self.out.transport.is_closing():
+            self.out.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It does again."""
-        self._paused_since = None
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-        self._room_grew()
+        self.out.paused_since = None
+        if self.out.transport is not None and not self.out.transport.is_closing():
+            self.out.transport.resume_reading()
+        self.out.room_grew()
 
     # Events.
 
@@ -193,12 +189,12 @@ class Connection(asyncio.Protocol):
                     self._forget(stream)
             case WindowUpdated():
                 if event.stream_id == 0:
-                    self._room_grew()
+                    self.out.room_grew()
                 elif (stream := self._streams.get(event.stream_id)) is not None:
                     stream.window_grew()
             case RemoteSettingsChanged():
                 self._http2.limit_table()
-                self._room_grew()
+                self.out.room_grew()
             case PingReceived():
                 if not self._pings.allows(self.now(), bool(self._streams)):
                     raise Abuse(ENHANCE_YOUR_CALM, "too_many_pings")
@@ -310,83 +306,18 @@ class Connection(asyncio.Protocol):
             except H2Error:
                 # The client ended or reset its side in what is not handled yet.
                 return
-            self._flush_soon()
-
-    async def room(self, stream: Stream) -> None:
-        """Wait until an answer of the stream may be made, and again until it may be encoded."""
-        while (
-            self._paused_since is not None or self._unsent > self.limits.unsent or self._window(stream) <= 0
-        ):
-            await self._wait(stream)
-
-    async def send(self, stream: Stream, data: bytes) -> None:
-        """Send a message, as fast as the client takes it."""
-        if not stream.answered:
-            stream.answered = True
-            self._http2.send_headers(stream.id, _RESPONSE + secret(stream.call.headers))
-        total, position = len(data), 0
-        self._unsent += total
-        try:
-            while True:
-                position = self._send_some(stream, data, position)
-                if position == total:
-                    break
-                if self._paused_since is not None or self._window(stream) <= 0:
-                    await self._wait(stream)
-                else:
-                    await asyncio.sleep(0)
-        finally:
-            self._unsent -= total
-            if total > _CHUNK:
-                self._room_grew()
-
-    def _send_some(self, stream: Stream, data: bytes, position: int) -> int:
-        http2 = self._http2
-        end = min(len(data), position + _CHUNK, position + max(self._window(stream), 0))
-        if not self.is_open(stream) or self._transport is None:
-            raise asyncio.CancelledError
-        largest = http2.max_outbound_frame_size
-        view = memoryview(data)
-        while position < end:
-            size = min(largest, end - position)
-            http2.send_data(stream.id, view[position : position + size])
-            position += size
-            self._gate.earn(EARNED_BY_DATA)
-        self._progress = self.now()
-        self._pings.sent()
-        self._flush_soon()
-        return position
-
-    def _window(self, stream: Stream) -> int:
-        try:
-            return self._http2.local_flow_control_window(stream.id)
-        except H2Error:
-            return 0
-
-    async def _wait(self, stream: Stream) -> None:
-        if stream.stalled_since is None:
-            stream.stalled_since = self.now()
-        stream.window_opened = self._loop.create_future()
-        try:
-            await stream.window_opened
-            stream.stalled_since = None
-        finally:
-            stream.window_opened = None
-
-    def _room_grew(self) -> None:
-        for stream in self._streams.values():
-            stream.window_grew()
+            self.out.flush_soon()
 
     def finish(self, stream: Stream, code: Code, message: str) -> None:
         """End a call with its status."""
-        if not self.is_open(stream) or self._transport is None:
+        if not self.is_open(stream) or self.out.transport is None:
             return
         trailers = status(code, message)
         try:
             if not stream.answered and stream.call.headers:
-                self._http2.send_headers(stream.id, _RESPONSE + secret(stream.call.headers))
+                self._http2.send_headers(stream.id, head(stream.call.headers))
                 stream.answered = True
-            headers = trailers if stream.answered else _RESPONSE + trailers
+            headers = trailers if stream.answered else RESPONSE + trailers
             self._http2.send_headers(stream.id, headers, end_stream=True)
             if not stream.ended:
                 self._http2.reset_stream(stream.id, NO_ERROR)
@@ -399,7 +330,7 @@ class Connection(asyncio.Protocol):
             if stream.call.identity.is_authenticated or stream.call.identity.is_unrestricted:
                 self._welcome()
         self._pings.sent()
-        self._flush_soon()
+        self.out.flush_soon()
         self._perhaps_close()
 
     def _welcome(self) -> None:
@@ -414,18 +345,13 @@ class Connection(asyncio.Protocol):
     # Answers without a call.
 
     def _trailers_only(self, stream_id: int, failure: ApiFailure, more: Headers | None = None) -> None:
-        headers = _RESPONSE + (more or []) + status(failure.code, failure.message)
+        headers = RESPONSE + (more or []) + status(failure.code, failure.message)
         self._http2.send_headers(stream_id, headers, end_stream=True)
         self._stop_request(stream_id)
 
     def _refuse(self, stream_id: int, code: int, text: str) -> None:
         """An answer in HTTP's own words."""
-        body = text.encode() + b"\n"
-        headers = [
-            (b":status", str(code).encode()),
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-        ]
+        headers, body = refusal(code, text)
         if self._http2.local_flow_control_window(stream_id) >= len(body):
             self._http2.send_headers(stream_id, headers)
             self._http2.send_data(stream_id, body, end_stream=True)
@@ -445,18 +371,18 @@ class Connection(asyncio.Protocol):
     def leave(self) -> None:
         """Say goodbye, let calls on the way finish: GOAWAY for every stream, and one for the last that
         arrived before the client can have read it."""
-        if self._transport is None or self._leaving:
+        if self.out.transport is None or self._leaving:
             return
         self._leaving = True
-        self._flush()
-        self._write(goaway(_EVERY_STREAM, NO_ERROR, "graceful_stop"))
+        self.out.flush()
+        self.out.write(goaway(_EVERY_STREAM, NO_ERROR, "graceful_stop"))
         self._http2.ping(_LAST_PING)
-        self._flush()
+        self.out.flush()
 
     def _last_goodbye(self) -> None:
         self._last_stream = self._http2.highest_inbound_stream_id
-        self._flush()
-        self._write(goaway(self._last_stream, NO_ERROR, "graceful_stop"))
+        self.out.flush()
+        self.out.write(goaway(self._last_stream, NO_ERROR, "graceful_stop"))
         self._perhaps_close()
 
     def _perhaps_close(self) -> None:
@@ -475,15 +401,15 @@ class Connection(asyncio.Protocol):
 
     def _end(self, code: int, reason: str) -> None:
         log.info("a connection is closed", extra={"peer": self._peer, "reason": reason})
-        self._flush()
-        self._write(goaway(self._http2.highest_inbound_stream_id, code, reason))
+        self.out.flush()
+        self.out.write(goaway(self._http2.highest_inbound_stream_id, code, reason))
         self._close()
 
     def _close(self) -> None:
-        transport = self._transport
+        transport = self.out.transport
         if transport is None:
             return
-        self._flush()
+        self.out.flush()
         for stream in tuple(self._streams.values()):
             self._forget(stream)
         transport.close()
@@ -491,73 +417,34 @@ class Connection(asyncio.Protocol):
             # Whoever does not read would keep a closing socket for ever.
             self._loop.call_later(5, transport.abort)
 
-    # Writing.
-
-    def _flush_soon(self) -> None:
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = False
-        data = self._http2.data_to_send()
-        if data:
-            self._write(data)
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
     # Now and then.
 
     def _look_again(self) -> None:
         """Give up what has waited too long."""
         limits, now = self.limits, self.now()
-        if self._paused_since is not None and now - self._paused_since > limits.stalled_after:
+        if self.out.paused_since is not None and now - self.out.paused_since > limits.stalled_after:
             log.info("a client reads nothing", extra={"peer": self._peer})
-            if self._transport is not None:
-                self._transport.abort()
+            if self.out.transport is not None:
+                self.out.transport.abort()
             return
         for stream in tuple(self._streams.values()):
-            if self._has_stalled(stream, now):
-                self._http2.reset_stream(stream.id, CALM)
+            if self.out.has_stalled(stream, now):
+                with suppress(H2Error):
+                    self._http2.reset_stream(stream.id, CALM)
                 self._forget(stream)
             elif stream.task is None and now - stream.began > limits.unasked_after:
                 self.finish(stream, Code.DEADLINE_EXCEEDED, "the request did not arrive in time")
         if not self._http2.highest_inbound_stream_id and now - self._began > limits.unasked_after:
             self._end(NO_ERROR, "nothing was asked")
             return
-        self._flush_soon()
+        self.out.flush_soon()
         self._timer = self._loop.call_later(min(30, limits.stalled_after / 2), self._look_again)
 
-    def _has_stalled(self, stream: Stream, now: float) -> bool:
-        since = stream.stalled_since
-        if since is None:
-            return False
-        if self._window(stream) > 0:
-            # It waits for its turn, not for its client.
-            since = max(since, self._progress)
-        return now - since > self.limits.stalled_after
 
-
-def not_grpc(heading: Opening) -> tuple[int, str] | None:
-    """Why a request is none of gRPC: HTTP status and text (api.md 1)."""
-    if heading.content_type != CONTENT_TYPE:
-        return (
-            415,
-            "HTTP/2 is for gRPC here (content-type application/grpc); use HTTP/1.1 for the rest",
-        )
-    if heading.verb != "POST":
-        return 405, "gRPC calls are POST requests"
-    return None
-
-
-def secret(headers: Mapping[str, str]) -> Headers:
-    """Header metadata of an answer; it may hold tokens, which no table of a proxy should keep."""
-    return [NeverIndexedHeaderTuple(*pair) for pair in binary_safe(headers)] if headers else []
-
-
-def goaway(last_stream: int, code: int, reason: str) -> bytes:
-    """A GOAWAY frame."""
-    frame = GoAwayFrame(0, last_stream_id=last_stream, error_code=code, additional_data=reason.encode())
-    return frame.serialize()
+def _keep_alive(socket_: Any) -> None:
+    """A client that is gone without a word must not keep its connection for ever."""
+    if isinstance(socket_, (socket.socket, TransportSocket)) and socket_.family != socket.AF_UNIX:
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEP_ALIVE)
+            socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEP_ALIVE)

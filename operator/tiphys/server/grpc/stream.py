@@ -5,7 +5,7 @@ the client's windows reach.
 
 The task begins when the request of a unary call or of a server stream is complete, or at once for a
 client stream. It ends with trailers, or is cancelled by its connection when the client resets the
-stream or is gone. Nothing is encoded before there is room to send it (``Connection.room``), so a client
+stream or is gone. Nothing is encoded before there is room to send it (``Outgoing.room``), so a client
 that never reads holds one answer, not all of them.
 """
 
@@ -202,7 +202,7 @@ class Stream:
         connection, bound = self._connection, self.bound
         code, message = Code.OK, ""
         # Whoever has no room for an answer gets none made.
-        await connection.room(self)
+        await connection.out.room(self)
         try:
             if bound.method.client_streaming:
                 request: Any = self._messages()
@@ -229,8 +229,8 @@ class Stream:
         connection.finish(self, code, message)
 
     async def _answer(self, answer: Any) -> None:
-        await self._connection.room(self)
+        await self._connection.out.room(self)
         payload = answer.proto() if isinstance(answer, Encoded) else self.bound.encode(answer)
         if len(payload) > self._connection.limits.max_message:
             raise too_large_to_send(len(payload), self._connection.limits.max_message)
-        await self._connection.send(self, framed(payload))
+        await self._connection.out.send(self, framed(payload))
