@@ -2,22 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.access.building import NOW, hashed, store
+from tests.access.building import KEY, NOW, hashed, secret, store
 from tiphys.access.access import Access
 from tiphys.access.accounts import SECRET, Accounts
 from tiphys.access.errors import InvalidToken, LoginRefused, UsernameTooLong
+from tiphys.access.failures import Failures
 from tiphys.access.sessions import Sessions
-from tiphys.access.shared import NAME, read_stored
-from tiphys.kube.client import ClusterClient
+from tiphys.access.shared import NAME, Stored, read_stored
+from tiphys.kube.client import MERGE_PATCH, ClusterClient
 from tiphys.kube.errors import NotFound
-from tiphys.resources.identity import ResourceKey
 from tiphys.settings.params import Params
 from tiphys.settings.reading import data_of
 from tiphys.settings.store import SettingsStore
@@ -29,6 +29,7 @@ MAIN = {
     "accounts.off.enabled": "false",
 }
 PASSWORD = "correct horse"
+NONE = Failures(0, 0)
 SECRETS = {f"accounts.{name}.password": hashed(PASSWORD) for name in ("ann", "robot", "off")}
 
 
@@ -77,9 +78,9 @@ async def test_refused_logins(
     with pytest.raises(LoginRefused) as refused:
         await alone.login(name, password)
     assert str(refused.value) == text
-    for secret in (password, SECRETS["accounts.ann.password"]):
-        assert secret not in caplog.text
-        assert secret not in repr(refused.value)
+    for hidden in (password, SECRETS["accounts.ann.password"]):
+        assert hidden not in caplog.text
+        assert hidden not in repr(refused.value)
 
 
 async def test_a_login_gives_a_token_for_a_day(alone: Sessions) -> None:
@@ -163,119 +164,127 @@ async def test_too_many_logins_at_once(clock: Clock) -> None:
 # With Kubernetes: what replicas share
 
 
-@pytest.fixture
-async def replicas(
-    client: ClusterClient, namespace: str, clock: Clock, no_pause: Any
-) -> AsyncIterator[Callable[[], Access]]:
-    """Makes replicas: each with settings of its own, as fed by a watch of its own."""
-    made: list[Access] = []
+Replica = Callable[[], Awaitable[Access]]
 
-    def replica() -> Access:
+
+@pytest.fixture
+async def replica(
+    client: ClusterClient, namespace: str, clock: Clock, no_pause: Any
+) -> AsyncIterator[Replica]:
+    """Starts replicas, each with settings and a watch of its own."""
+    made: list[tuple[Access, asyncio.Task[None]]] = []
+    await client.create(secret("argocd-secret", SECRETS | {"server.secretkey": KEY}, namespace))
+
+    async def start() -> Access:
         settings = store(MAIN, SECRETS, namespace=namespace)
         access = Access(settings, lambda name: None, lambda listener: lambda: None, client, namespace, clock)
         access.sessions._sleep = no_pause
-        made.append(access)
+        await access.start()
+        made.append((access, asyncio.create_task(access.run())))
         return access
 
-    yield replica
-    for access in made:
+    yield start
+    for access, run in made:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
         access.close()
 
 
-async def deliver(client: ClusterClient, namespace: str, access: Access) -> None:
-    """What the watch of a replica does."""
-    access._settings.put({**await client.get(SECRET, namespace, NAME), "kind": "Secret"})
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a watch brings."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - a watch of the replica makes it true
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.controlplane
 async def test_a_logout_counts_everywhere_and_after_a_restart(
-    client: ClusterClient, namespace: str, replicas: Callable[[], Access], clock: Clock
+    client: ClusterClient, namespace: str, replica: Replica
 ) -> None:
-    one, two = replicas(), replicas()
+    one, two = await replica(), await replica()
     text = await one.sessions.login("ann", PASSWORD)
     other = await one.sessions.login("ann", PASSWORD)
     claims = two.sessions.check(text).claims
     await one.sessions.revoke(claims)
     with pytest.raises(InvalidToken, match="token is revoked, please re-login"):
         one.sessions.check(text)
-    await deliver(client, namespace, two)
-    restarted = replicas()
-    await deliver(client, namespace, restarted)
-    for access in (two, restarted):
-        with pytest.raises(InvalidToken, match="token is revoked, please re-login"):
-            access.sessions.check(text)
-        assert access.sessions.check(other)
-    stored = data_of({**await client.get(SECRET, namespace, NAME), "kind": "Secret"})
-    assert claims["jti"] not in str(stored)
-    assert text not in str(stored)
+    restarted = await replica()
+    with pytest.raises(InvalidToken, match="token is revoked, please re-login"):
+        restarted.sessions.check(text)
+    await until(lambda: two.sessions.shared.is_revoked(claims["jti"]))
+    assert two.sessions.check(other)
+    found = str(await client.get(SECRET, namespace, NAME)) + str(await stored(client, namespace))
+    assert claims["jti"] not in found
+    assert text not in found
 
 
 @pytest.mark.controlplane
 async def test_revocations_of_replicas_do_not_lose_each_other(
-    client: ClusterClient, namespace: str, replicas: Callable[[], Access], clock: Clock
+    client: ClusterClient, namespace: str, replica: Replica, clock: Clock
 ) -> None:
     end = int(NOW.timestamp()) + 60
-    accesses = [replicas() for _ in range(3)]
+    accesses = [await replica() for _ in range(3)]
     await asyncio.gather(
         *(access.sessions.shared.revoke(f"id-{n}", end) for n, access in enumerate(accesses))
     )
-    last = replicas()
-    await deliver(client, namespace, last)
+    last = await replica()
     assert all(last.sessions.shared.is_revoked(f"id-{n}") for n in range(3))
     clock.now = NOW + timedelta(seconds=61)
     await last.sessions.shared.revoke("new", end + 600)
-    stored = read_stored(data_of({**await client.get(SECRET, namespace, NAME), "kind": "Secret"}))
-    assert len(stored.revoked) == 1  # what has expired is gone
+    assert len((await stored(client, namespace)).revoked) == 1  # what has expired is gone
 
 
 @pytest.mark.controlplane
-async def test_failures_count_on_all_replicas(
-    client: ClusterClient, namespace: str, replicas: Callable[[], Access]
+async def test_failures_count_on_all_replicas(replica: Replica) -> None:
+    one, two = await replica(), await replica()
+    for access in (one, two, one, two, one):
+        with pytest.raises(LoginRefused):
+            await access.sessions.login("ann", "wr0ng-one")
+    await until(lambda: all(access.sessions.shared.book.get("ann", NONE).count == 5 for access in (one, two)))
+    for access in (one, two):
+        with pytest.raises(LoginRefused):
+            await access.sessions.login("ann", PASSWORD)
+    restarted = await replica()
+    with pytest.raises(LoginRefused):
+        await restarted.sessions.login("ann", PASSWORD)
+
+
+@pytest.mark.controlplane
+async def test_an_account_is_unlocked_by_removing_the_key(
+    client: ClusterClient, namespace: str, replica: Replica
 ) -> None:
-    one, two = replicas(), replicas()
+    one = await replica()
+    for _ in range(5):
+        with pytest.raises(LoginRefused):
+            await one.sessions.login("ann", "wr0ng-one")
     async with asyncio.timeout(30):
-        runs = [asyncio.create_task(access.run()) for access in (one, two)]
-        for access in (one, two, one, two, one):
-            with pytest.raises(LoginRefused):
-                await access.sessions.login("ann", "wr0ng-one")
-        while True:
-            stored = await _stored(client, namespace)
-            if stored.failed and stored.failed["ann"].count == 5:
-                break
-            await asyncio.sleep(0.05)
-        for access in (one, two):
-            await deliver(client, namespace, access)
-            with pytest.raises(LoginRefused):
-                await access.sessions.login("ann", PASSWORD)
-        for run in runs:
-            run.cancel()
-        await asyncio.gather(*runs, return_exceptions=True)
+        while (await stored(client, namespace)).failed.get("ann", NONE).count < 5:  # noqa: ASYNC110 - stored by the replica
+            await asyncio.sleep(0.02)
+    await client.patch(SECRET, namespace, NAME, {"data": {"failedLogins": None}}, MERGE_PATCH)
+    await until(lambda: one.sessions.shared.book == {})
+    assert await one.sessions.login("ann", PASSWORD)
 
 
 @pytest.mark.controlplane
 async def test_what_was_logged_out_stays_so_when_the_secret_is_deleted(
-    client: ClusterClient, namespace: str, replicas: Callable[[], Access], clock: Clock
+    client: ClusterClient, namespace: str, replica: Replica
 ) -> None:
-    one = replicas()
+    one = await replica()
     await one.sessions.shared.revoke("gone", int(NOW.timestamp()) + 60)
-    await client.delete(SECRET, namespace, NAME)
-    one._settings.delete(ResourceKey("", "Secret", namespace, NAME))
+    await client.delete(SECRET, namespace, NAME, propagation_policy="Background")
     async with asyncio.timeout(30):
-        run = asyncio.create_task(one.run())
-        assert one.sessions.shared.is_revoked("gone")
-        while True:
-            if (await _stored(client, namespace)).revoked:
-                break
-            await asyncio.sleep(0.05)
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
+        while not (await stored(client, namespace)).revoked:  # noqa: ASYNC110 - stored by the replica
+            await asyncio.sleep(0.02)
+    assert one.sessions.shared.is_revoked("gone")
+    later = await replica()
+    assert later.sessions.shared.is_revoked("gone")
 
 
-async def _stored(client: ClusterClient, namespace: str) -> Any:
+async def stored(client: ClusterClient, namespace: str) -> Stored:
     try:
         return read_stored(data_of({**await client.get(SECRET, namespace, NAME), "kind": "Secret"}))
     except NotFound:
-        return read_stored({})
+        return Stored()
 
 
 def test_a_broken_secret_is_nothing() -> None:

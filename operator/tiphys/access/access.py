@@ -60,13 +60,14 @@ class Access:
         self._stop = [settings.subscribe(self._settings_changed), listen(self.enforcer.project_changed)]
 
     async def start(self) -> None:
-        """Make the signing key and the admin's password where there are none yet; call it when the
-        settings were read.
+        """Make the signing key and the admin's password where there are none yet, and learn which tokens
+        were revoked; call it when the settings were read, and before the first token is checked.
 
         Raises:
             KubeError: Kubernetes refuses or is away.
         """
         await prepare(self._settings, self._client, self._namespace, self.sessions.passwords, self._clock)
+        await self.sessions.shared.load()
 
     async def run(self) -> None:
         """Keep sessions stored, until cancelled; then close connections."""

@@ -69,7 +69,7 @@ class Sessions:
         self._sleep = sleep
         self._jitter = jitter
         self.passwords = Passwords()
-        self.shared = SharedSessions(settings, client, namespace, clock, self._still_matters)
+        self.shared = SharedSessions(client, namespace, clock, self._still_matters)
         self._logins = 0
 
     # Logging in

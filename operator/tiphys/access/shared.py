@@ -1,15 +1,14 @@
 """What all replicas must know of sessions: revoked tokens and failed logins, in one Secret.
 
 The reference keeps revocations in Redis and failures in each replica's memory. Here both live in the
-Secret ``tiphys-sessions`` of the control plane's namespace. It carries the label of the installation,
-so every replica already watches it with the settings: ``SettingsStore`` is the one place where it is
-read. Each replica adds its own pending changes to what is stored, and writes them bound to the version
-they were computed from: a conflict is computed again, nothing gets lost.
+Secret ``tiphys-sessions`` of the control plane's namespace, which every replica follows with a watch of
+its own (``following``). Each adds its own pending changes to what is stored, and writes them bound to
+the version they were computed from: a conflict is computed again, nothing gets lost.
 
 * A revocation is written before the logout is answered; it survives restarts, and other replicas know
   it as fast as a watch event travels. What is stored is a digest of the token's id and its expiry;
   expired entries go with the next write. More than ``MOST_REVOKED`` at once drop the ones that expire
-  first, with a warning.
+  first, with a warning. When somebody deletes the Secret, those who know write it again.
 * Failed logins are counted at once here, and written at most once in ``PAUSE`` seconds; so a guesser
   who spreads over N replicas gets at most N tries per pause more than on one.
 """
@@ -22,15 +21,15 @@ from typing import Any
 
 import msgspec
 
-from tiphys.access.accounts import ATTEMPTS, SECRET, as_secret, encoded
+from tiphys.access.accounts import ATTEMPTS, SECRET, encoded
 from tiphys.access.errors import StateConflict
 from tiphys.access.failures import Book, Change, Failures
+from tiphys.access.following import follow, read
 from tiphys.kube.client import MERGE_PATCH, ClusterClient
 from tiphys.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from tiphys.resources.identity import Manifest
 from tiphys.settings.problems import SettingError
 from tiphys.settings.reading import data_of
-from tiphys.settings.store import PART_OF, SettingsStore
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -64,18 +63,16 @@ class SharedSessions:
 
     def __init__(
         self,
-        settings: SettingsStore,
         client: ClusterClient,
         namespace: str,
         clock: Callable[[], datetime],
         still_matters: Callable[[Book], dict[str, Failures]],
     ):
-        self._settings = settings
         self._client = client
         self._namespace = namespace
         self._clock = clock
         self._still_matters = still_matters
-        self._read_from: Any = None
+        self._version = 0
         self._stored = Stored()
         self._revoked: dict[str, int] = {}  # all that this replica has ever heard of, until they expire
         self._pending: list[Change] = []
@@ -87,7 +84,6 @@ class SharedSessions:
 
     def is_revoked(self, token_id: str) -> bool:
         """Whether a token's id was revoked."""
-        self._refresh()
         return bool(self._revoked) and digest_of(token_id) in self._revoked
 
     async def revoke(self, token_id: str, expires: int) -> None:
@@ -96,7 +92,6 @@ class SharedSessions:
         Raises:
             KubeError: not stored (it is revoked on this replica, and stored with the next write).
         """
-        self._refresh()
         self._revoked[digest_of(token_id)] = expires
         self._dirty.set()
         await self._write()
@@ -106,7 +101,6 @@ class SharedSessions:
     @property
     def book(self) -> Book:
         """The failures that all replicas stored, and our own."""
-        self._refresh()
         if self._book is None:
             book: Book = self._stored.failed
             for change in self._pending:
@@ -123,8 +117,21 @@ class SharedSessions:
 
     # Storing
 
+    async def load(self) -> None:
+        """Learn what is stored; before the first token is checked.
+
+        Raises:
+            KubeError: it cannot be read.
+        """
+        await read(self._client, self._namespace, NAME, self.take)
+
     async def run(self) -> None:
-        """Write what is pending, until cancelled."""
+        """Follow what others store, and store what is pending, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(follow(self._client, self._namespace, NAME, self.take))
+            tasks.create_task(self._keep_writing())
+
+    async def _keep_writing(self) -> None:
         while True:
             await self._dirty.wait()
             pause = PAUSE
@@ -152,7 +159,7 @@ class SharedSessions:
                 del self._pending[:written]
                 self._book = None
                 if answer is not None:
-                    self._settings.put(as_secret(answer))
+                    self.take(answer)
                 return
         raise StateConflict(f"Secret {NAME}")
 
@@ -177,19 +184,20 @@ class SharedSessions:
         data = {REVOKED: encoded(_json(new.revoked)), FAILED: encoded(_json(new.failed))}
         if secret is None:
             return await self._client.create(_manifest(self._namespace, data)), written
-        metadata = {
-            "resourceVersion": secret["metadata"]["resourceVersion"],
-            "labels": {PART_OF: "argocd"},
-        }
+        metadata = {"resourceVersion": secret["metadata"]["resourceVersion"]}
         patch = {"metadata": metadata, "data": data}
         return await self._client.patch(SECRET, self._namespace, NAME, patch, MERGE_PATCH), written
 
-    def _refresh(self) -> None:
-        source = self._settings.snapshot.references.others.get(NAME)
-        if source is self._read_from:
-            return
-        self._read_from = source
-        self._stored = read_stored(source or {})
+    def take(self, secret: Manifest | None) -> None:
+        """The Secret as it is now (None: there is none); an older state than the known one is ignored."""
+        if secret is not None:
+            version = str((secret.get("metadata") or {}).get("resourceVersion") or "")
+            if version.isdigit() and int(version) <= self._version:
+                return
+            self._version = int(version) if version.isdigit() else 0
+        else:
+            self._version = 0
+        self._stored = read_stored(_data(secret))
         self._book = None
         now = int(self._clock().timestamp())
         merged = {**self._revoked, **self._stored.revoked}
@@ -245,7 +253,7 @@ def _manifest(namespace: str, data: dict[str, str]) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": NAME, "namespace": namespace, "labels": {PART_OF: "argocd"}},
+        "metadata": {"name": NAME, "namespace": namespace, "labels": {"app.kubernetes.io/name": NAME}},
         "type": "Opaque",
         "data": data,
     }
