@@ -10,6 +10,7 @@ from tiphys.server.services.applications.resources.manifests import ApplicationM
 from tiphys.server.services.applications.resources.objects import ApplicationObjects
 from tiphys.server.services.applications.resources.reaching import Reaching
 from tiphys.server.services.applications.resources.revisions import ApplicationRevisions
+from tiphys.server.services.applications.resources.treefeed import TreeFeed
 from tiphys.server.services.applications.resources.trees import ApplicationTrees
 from tiphys.server.services.applications.writing import AppWriter
 from tiphys.server.services.events import AuditLog
@@ -23,7 +24,7 @@ def resource_services(state: State, guard: Guard, audit: AuditLog) -> tuple[obje
     access = AppAccess(state, guard)
     reach = Reaching(state, guard, access, AppWriter(state, access))
     return (
-        ApplicationTrees(state, reach),
+        ApplicationTrees(reach, TreeFeed(state)),
         ApplicationObjects(state, reach, audit),
         ApplicationActions(state, reach, audit),
         ApplicationResourceEvents(state, reach),

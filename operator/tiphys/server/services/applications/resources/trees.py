@@ -1,6 +1,5 @@
 """``ResourceTree``, ``WatchResourceTree``, ``ManagedResources`` (api.md 8.2, 10)."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
@@ -10,14 +9,10 @@ from tiphys.resources.identity import ResourceKey
 from tiphys.resources.messages.application import ManagedResourcesResponse, ResourcesQuery
 from tiphys.resources.messages.trees import ApplicationTree
 from tiphys.server.api.calls import Call
-from tiphys.server.api.failures import unknown
-from tiphys.server.api.rpc import Route, rpc
+from tiphys.server.api.rpc import Encoded, Route, rpc
 from tiphys.server.services.applications.access import Reached
-from tiphys.server.services.applications.resources.reaching import Reaching, not_cached
-from tiphys.server.state import State
-
-PAUSE = 0.2
-"""Seconds between two trees of a stream, so that a storm of changes is a few trees."""
+from tiphys.server.services.applications.resources.reaching import Reaching
+from tiphys.server.services.applications.resources.treefeed import TreeFeed
 
 _APP = "/api/v1/applications/{applicationName}"
 
@@ -27,9 +22,9 @@ class ApplicationTrees:
 
     package, service = "application", "ApplicationService"
 
-    def __init__(self, state: State, reach: Reaching):
-        self._state = state
+    def __init__(self, reach: Reaching, feed: TreeFeed):
         self._reach = reach
+        self._feed = feed
 
     @rpc("ResourceTree", Route("GET", f"{_APP}/resource-tree"))
     async def resource_tree(self, call: Call, request: ResourcesQuery) -> ApplicationTree:
@@ -39,22 +34,17 @@ class ApplicationTrees:
     @rpc("WatchResourceTree", Route("GET", "/api/v1/stream/applications/{applicationName}/resource-tree"))
     async def watch_resource_tree(
         self, call: Call, request: ResourcesQuery
-    ) -> AsyncIterator[ApplicationTree]:
+    ) -> AsyncIterator[ApplicationTree | Encoded]:
         """No tree at first, then one after each change. Needs ``get``, then and at every change.
 
         Raises:
             ApiFailure: the Application went, or nothing is known of its objects any more.
         """
-        key = self._reached(call, request).app.key
-        changes = cast(Any, self._state.live.changes(key))
-        async with aclosing(changes):
-            async for _ in changes:
-                reached = self._reached(call, request)
-                tree = await self._state.live.tree(reached.app)
-                if tree is None:
-                    raise unknown(not_cached(reached.app))
+        trees = cast(Any, self._feed.of(self._reached(call, request).app.key))
+        async with aclosing(trees):
+            async for tree in trees:
+                self._reached(call, request)
                 yield tree
-                await asyncio.sleep(PAUSE)
 
     @rpc("ManagedResources", Route("GET", f"{_APP}/managed-resources"))
     async def managed_resources(self, call: Call, request: ResourcesQuery) -> ManagedResourcesResponse:
