@@ -196,6 +196,12 @@ def test_the_headers_of_a_call() -> None:
     }
 
 
+def test_a_key_that_only_we_may_add() -> None:
+    assert metadata_of([(b":client-certificate", b"x"), (b"Token", b"t")]) == {"token": ("t",)}
+    forged = [(b":method", b"POST"), (b":client-certificate", b"x")]
+    assert ":client-certificate" not in opening(forged).metadata
+
+
 def test_binary_metadata_that_is_none() -> None:
     with pytest.raises(ApiFailure, match="malformed binary metadata"):
         metadata_of([(b"X-Bin", b"***")])

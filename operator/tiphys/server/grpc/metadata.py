@@ -76,6 +76,8 @@ def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, tuple[str, 
 
 
 def _keep(metadata: dict[str, tuple[str, ...]], key: str, value: bytes) -> None:
+    if key.startswith(":"):
+        return  # such keys are ours to add (a client's certificate), never a client's
     if key.endswith("-bin"):
         parts = tuple(_binary(part) for part in value.decode("latin-1").split(","))
         metadata[key] = metadata.get(key, ()) + parts
