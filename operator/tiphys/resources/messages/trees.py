@@ -23,7 +23,7 @@ class ResourceRef(ApiObject, frozen=True):
     uid: str = ""
 
 
-class InfoItem(ApiObject, frozen=True):
+class InfoItem(ApiObject, frozen=True, gc=False):
     """A line about an object, such as the restarts of a pod."""
 
     name: str = ""
