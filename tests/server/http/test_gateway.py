@@ -45,6 +45,7 @@ async def test_failures_have_the_status_of_their_code(api: Site, code: Code) -> 
     answer = await api.get("/api/version")
     assert answer.status == HTTP_STATUS[code]
     assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Grpc-Metadata-Content-Type"] == "application/grpc"
     text = 'a <text> with "quotes"'
     assert answer.json == {"error": text, "code": int(code), "message": text}
     assert list(answer.json) == ["error", "code", "message"]

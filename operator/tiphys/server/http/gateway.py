@@ -59,7 +59,7 @@ class Gateway:
                 return closing(plain(found.status, found.text), request)
             return await self._call(request, found, query)
         except ApiFailure as failure:
-            return closing(failure_answer(failure), request)
+            return closing(failure_answer(failure, answer_headers({})), request)
         except BodyProblem as problem:
             answer = plain(problem.status, problem.text)
             answer.force_close()

@@ -21,7 +21,7 @@ from tiphys.server.http.options import HttpOptions
 from tiphys.server.http.routing import BadPath, decoded_path
 
 _BASE = re.compile(rb'<base href="(?:/)?"\s*/?>')
-_HASHED = re.compile(r"main\.[0-9a-f]{20}\.js")
+_HASHED = re.compile(r"main\.[0-9a-f]{8,64}\.js")
 _NO_CACHE = {
     "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
     "Cache-Control": "no-cache, private, max-age=0",
