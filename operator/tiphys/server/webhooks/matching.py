@@ -11,9 +11,9 @@ import msgspec
 
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
+from tiphys.resources.semver import Constraint, InvalidVersion, Version
 from tiphys.server.webhooks.events import ArtifactPush, Event, Push
 from tiphys.sources.paths import ANNOTATION, is_affected, refresh_paths
-from tiphys.sources.semver import Constraint, InvalidVersion, Version
 
 _ADDRESS = re.compile(
     r"(?:(?:https?|ssh)://)?(?:[^@/]+@)?(?:(?:alt)?ssh\.)?([^:/@]+)(?::\d+(?=/))?[/:]/?(.+?)(?:\.git)?/?",

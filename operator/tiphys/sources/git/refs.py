@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tiphys.resources.semver import InvalidVersion, is_constraint, is_version, max_matching
 from tiphys.sources.errors import RevisionNotFound
-from tiphys.sources.semver import InvalidVersion, is_constraint, is_version, max_matching
 
 _COMMIT = re.compile(r"^[0-9a-fA-F]{40}$")
 _SHORT_COMMIT = re.compile(r"^[0-9a-fA-F]{7,40}$")

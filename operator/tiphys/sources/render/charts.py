@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from tiphys.resources.semver import InvalidVersion, is_constraint, is_version, max_matching
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, DiskFull, RepositoryUnreachable, RevisionNotFound, SourceError
 from tiphys.sources.git.access import host_of
@@ -25,7 +26,6 @@ from tiphys.sources.render.files import FolderFiles, digest
 from tiphys.sources.render.helm_dependencies import credential_flags, redacted
 from tiphys.sources.render.request import RenderRequest
 from tiphys.sources.render.tools import Tools
-from tiphys.sources.semver import InvalidVersion, is_constraint, is_version, max_matching
 from tiphys.sources.yamlgo import YamlError, load_value
 
 

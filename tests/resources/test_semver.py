@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiphys.sources.semver import Constraint, InvalidVersion, Version, is_constraint, is_version, max_matching
+from tiphys.resources.semver import (
+    Constraint,
+    InvalidVersion,
+    Version,
+    is_constraint,
+    is_version,
+    max_matching,
+)
 
 # sources.md 14.2
 ACCEPTS = [
