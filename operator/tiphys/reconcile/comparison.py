@@ -38,6 +38,7 @@ from tiphys.resources.identity import AppKey, GroupKind, ResourceKey
 
 DRY_RUNS_AT_ONCE = 8
 DRY_RUN_ATTEMPTS = 3
+LOOK_UPS_AT_ONCE = 8
 ALL_GROUPS = "*"
 
 
@@ -219,23 +220,33 @@ async def _not_followed(
 ) -> tuple[dict[ResourceKey, LiveObject], list[str]]:
     """Live objects of targets whose kinds are not followed, and why some could not be had."""
     followed: dict[GroupKind, bool] = {}
-    found: dict[ResourceKey, LiveObject] = {}
-    troubles: list[str] = []
+    asked: list[Target] = []
     for target in targets:
         if not target.key.name or cache.get(target.key) is not None:
             continue
         kind = target.key.group_kind
         if kind not in followed:
             followed[kind] = cache.is_watched(kind)
-        if followed[kind]:
-            continue
-        try:
-            live = await cache.look_up(target.key, target.gvk)
-        except (ApiError, ClusterUnreachable) as error:
-            troubles.append(str(error))
-            continue
-        if live is not None:
-            found[target.key] = live
+        if not followed[kind]:
+            asked.append(target)
+    if not asked:
+        return {}, []
+    turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+
+    async def look_up(target: Target) -> LiveObject | str | None:
+        async with turns:
+            try:
+                return await cache.look_up(target.key, target.gvk)
+            except (ApiError, ClusterUnreachable) as error:
+                return str(error)
+
+    found: dict[ResourceKey, LiveObject] = {}
+    troubles: list[str] = []
+    for target, answer in zip(asked, await asyncio.gather(*map(look_up, asked)), strict=True):
+        if isinstance(answer, str):
+            troubles.append(answer)
+        elif answer is not None:
+            found[target.key] = answer
     return found, troubles
 
 
