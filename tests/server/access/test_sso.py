@@ -392,3 +392,20 @@ async def test_without_sso_there_are_no_pages_but_logout(browser: Browser, sso: 
     for path in ("/auth/login", "/auth/callback", "/api/dex/.well-known/openid-configuration"):
         assert (await browser.visit(path))[0] in (404, 401), path
     assert (await browser.visit("/auth/logout"))[0] == 400
+
+
+async def test_a_local_session_near_its_end_is_renewed_in_its_cookie(
+    browser: Browser, sso: Configured, clock: Clock
+) -> None:
+    old = sso.access.sessions.issue("admin:login", 3600, "one")
+    browser.cookies["argocd.token"] = old
+    assert (await browser.who())["username"] == "admin"
+    assert browser.cookies["argocd.token"] == old
+    clock.ahead = timedelta(minutes=56)
+    assert (await browser.who())["username"] == "admin"
+    fresh = browser.cookies["argocd.token"]
+    assert fresh != old
+    clock.ahead = timedelta(minutes=70)  # the old one is over, the fresh one is not
+    assert (await browser.who())["username"] == "admin"
+    browser.cookies["argocd.token"] = old
+    assert "loggedIn" not in await browser.who()
