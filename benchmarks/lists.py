@@ -22,6 +22,8 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.calls import kubernetes
+from benchmarks.calls import server as call_server
 from benchmarks.meter import cpu_seconds, resident_mib
 from tests.controlplane.kubectl import clean_environment
 from tests.controlplane.processes import Program, free_ports
@@ -181,6 +183,33 @@ async def watches(client: Client, size: int, subscribers: int, seconds: float) -
     return Row(f"{subscribers} watches", size, None, cpu / max(1, received[0]), 0, received[0], note)
 
 
+async def gets(size: int, folder: Path, calls: int) -> list[Row]:
+    """One Application over REST with a verified token, read from (a stand-in of) Kubernetes each time."""
+    rows = []
+    async with kubernetes(folder) as kubeconfig, call_server(size, kubeconfig) as target:
+        url = f"http://{target.address}{LIST}/app-00042"
+        headers = {"Authorization": f"Bearer {target.token}", "Accept-Encoding": "identity"}
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
+
+            async def get(count: int) -> int:
+                length = 0
+                for _ in range(count):
+                    async with session.get(url) as answer:
+                        assert answer.status == 200, await answer.text()
+                        length = len(await answer.read())
+                return length
+
+            length = await get(20)
+            for at_once in (1, 40):
+                before = cpu_seconds([target.pid])
+                await asyncio.gather(*(get(calls // at_once) for _ in range(at_once)))
+                cpu = (cpu_seconds([target.pid]) - before) / (calls // at_once * at_once)
+                note = f"{1 / cpu:,.0f} a second on one core"
+                rows.append(Row(f"GET of one, {at_once} at once", size, None, cpu, length, 1, note))
+    return rows
+
+
 def table(rows: Iterable[Row]) -> str:
     """A Markdown table."""
     lines = [HEAD, tuple("---" for _ in HEAD)]
@@ -198,6 +227,7 @@ async def run(options: argparse.Namespace) -> list[Row]:
             async with server(size, Path(name)) as client:
                 rows += await lists(client, size)
                 rows.append(await watches(client, size, options.subscribers, options.seconds))
+            rows += await gets(size, Path(name), 2000)
     return rows
 
 
