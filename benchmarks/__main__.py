@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--main", type=int, default=500)
     parser.add_argument("--big", type=int, default=1000)
     parser.add_argument("--others", type=int, default=20_000)
-    parser.add_argument("--only", default="B1,B2,B3,B4,B6,B7,B8,B9")
+    parser.add_argument("--only", default="B1,B2,B3,B4,B6,B7,B8,B9,B10")
     parser.add_argument("--limit", type=float, default=300, help="seconds any one wait may take")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
@@ -169,6 +169,7 @@ async def _scenarios(
             ("B7", partial(scenarios.among_others, bench, options.others)),
             ("B2", partial(scenarios.change_all, bench)),
             ("B4", partial(scenarios.steady_state, bench)),
+            ("B10", partial(scenarios.server_side_diff, bench)),
         ]
         for objects in _bigs(options):
             plan += [

@@ -3,6 +3,7 @@
 --calls 6000           unary calls of each kind
 --at-once 40           as many on the way, on four connections
 --size 6000            Applications
+--subscribers 1000     clients that watch while five Applications change each second
 --connections 500      idle connections, after one call each
 
 CPU of the server's process (verified token, compiled policies, the real port), and memory by what its
@@ -37,6 +38,8 @@ VERSION = "version.VersionService/Version"
 GET = "application.ApplicationService/Get"
 OBJECT = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/app-00042"
 LIST = "application.ApplicationService/List"
+WATCH = "application.ApplicationService/Watch"
+RATE = 5
 CONNECTIONS = 4
 UNLIMITED = [("grpc.max_receive_message_length", -1)]
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,9 +56,13 @@ class Row(msgspec.Struct):
 class Target(msgspec.Struct, frozen=True):
     """The server."""
 
-    pid: int
+    process: asyncio.subprocess.Process
     address: str
     token: str
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     @property
     def metadata(self) -> list[tuple[str, str]]:
@@ -120,7 +127,7 @@ async def server(
     assert process.stdout is not None
     try:
         port, token = (await process.stdout.readline()).decode().split()
-        yield Target(process.pid, f"127.0.0.1:{port}", token)
+        yield Target(process, f"127.0.0.1:{port}", token)
     finally:
         process.stdin.close()
         await process.wait()
@@ -177,6 +184,41 @@ async def lists(target: Target, times: int) -> tuple[float, float, int]:
         return (between - before) / times, (cpu_seconds([target.pid]) - between) / times, size
 
 
+async def watches(target: Target, subscribers: int, seconds: float) -> tuple[float, int, int]:
+    """CPU seconds of the server for each second, events received, and events to receive."""
+    assert target.process.stdin is not None
+    assert target.process.stdout is not None
+    request = message(rpcs()[WATCH].request, {"resourceVersion": "1"}).SerializeToString()
+    received = 0
+    async with AsyncExitStack() as stack:
+        made = [await stack.enter_async_context(channel(target, each)) for each in range(CONNECTIONS)]
+
+        async def watch(number: int) -> None:
+            nonlocal received
+            method = made[number % CONNECTIONS].unary_stream(f"/{WATCH}")
+            async for _ in method(request, metadata=target.metadata):
+                received += 1
+
+        # The first call of somebody logged in makes room for more than a hundred at once.
+        await asyncio.gather(
+            *(each.unary_unary(f"/{VERSION}")(b"", metadata=target.metadata) for each in made)
+        )
+        tasks = [asyncio.create_task(watch(number)) for number in range(subscribers)]
+        try:
+            await asyncio.sleep(10)
+            before = cpu_seconds([target.pid])
+            target.process.stdin.write(f"{RATE} {seconds}\n".encode())
+            changes = int(await target.process.stdout.readline())
+            limit = asyncio.get_running_loop().time() + 30
+            while received < changes * subscribers and asyncio.get_running_loop().time() < limit:
+                await asyncio.sleep(0.1)
+            return (cpu_seconds([target.pid]) - before) / seconds, received, changes * subscribers
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def idle(kubeconfig: Path, count: int, certificate: tuple[Path, Path] | None) -> float:
     """KiB for each idle connection."""
     async with server(1, kubeconfig, certificate) as target, AsyncExitStack() as stack:
@@ -226,6 +268,9 @@ async def calls(target: Target, options: argparse.Namespace) -> list[Row]:
     native, rest, size = await lists(target, 20)
     figure = f"{native * 1000:.1f} ms, {size / 1e6:.1f} MB; REST {rest * 1000:.1f} ms"
     rows.append(Row(f"list of {options.size}", figure, "at most REST"))
+    share, received, wanted_events = await watches(target, options.subscribers, 10)
+    figure = f"{share:.2f} of a core at {RATE} changes a second, {received} of {wanted_events} delivered"
+    rows.append(Row(f"{options.subscribers} watches", figure, "all delivered"))
     return rows
 
 
@@ -241,6 +286,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=6000)
     parser.add_argument("--at-once", type=int, default=40)
     parser.add_argument("--size", type=int, default=6000)
+    parser.add_argument("--subscribers", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=500)
     print(table(asyncio.run(run(parser.parse_args()))))
 

@@ -4,7 +4,8 @@
 
 As ``benchmarks.apiserver`` (Applications in memory, everything between socket and store the product's own),
 and also tokens that are verified, and ``Get`` reads from the Kubernetes of KUBECONFIG. Prints its port and
-the token of ``admin``; with a certificate the port speaks TLS. Runs on one core.
+the token of ``admin``; with a certificate the port speaks TLS. A line ``RATE SECONDS`` on its standard input
+makes changes, and is answered by their number. Runs on one core.
 """
 
 from __future__ import annotations
@@ -114,7 +115,12 @@ async def serve(size: int, kubeconfig: str, tls: tuple[str, ...]) -> None:
     )
     async with port.serve() as number:
         print(number, access.sessions.issue("admin:login", 3600, "bench"), flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            rate, seconds = map(float, line.split())
+            for changed in range(int(rate * seconds)):
+                bench.put(changed % size)
+                await asyncio.sleep(1 / rate)
+            print(int(rate * seconds), flush=True)
     await client.close()
 
 

@@ -116,6 +116,12 @@ def request_counts(metrics: str) -> Counter[str]:
     return counts
 
 
+def dry_run_count(metrics: str) -> int:
+    """Requests that were to change nothing, of all verbs."""
+    found = ((dict(_LABEL.findall(labels)), value) for labels, value in _REQUESTS.findall(metrics))
+    return sum(int(float(value)) for labels, value in found if labels.get("dry_run"))
+
+
 @dataclass
 class Meter:
     """Measures blocks of the benchmark.

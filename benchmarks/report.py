@@ -18,6 +18,7 @@ TARGETS = {
     "B9 first": "CPU ≤ 0.3 × control plane's; ≤ 2,100 requests for 1,000 objects",
     "B9 no-op": "0.4 CPU s, ≤ 2 requests",
     "B9 one": "0.4 CPU s, 12 requests, live in 1 s",
+    "B10": "as many dry runs as pairs that changed",
 }
 
 HEAD = (
@@ -37,7 +38,7 @@ HEAD = (
 
 
 def target_of(name: str) -> str:
-    return next((target for start, target in TARGETS.items() if name.startswith(start)), "")
+    return next((target for start, target in TARGETS.items() if f"{name} ".startswith(f"{start} ")), "")
 
 
 def row(measured: Measured) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
-from benchmarks.driver import Driver, Seen, Watched
-from benchmarks.meter import Measured, Meter, cpu_seconds, resident_mib
+from benchmarks.driver import APPLICATIONS, Driver, Seen, Watched
+from benchmarks.meter import Measured, Meter, cpu_seconds, dry_run_count, resident_mib
 from benchmarks.repository import BenchRepository, app_file, big_file, big_name, config_map
 from tests.controlplane.installation import Operator
 
@@ -202,6 +203,41 @@ async def among_others(bench: Bench, objects: int) -> Measured:
     result.extra["CPU more"] = f"{among[1] - alone[1]:.2f} s"
     result.extra["objects"] = str(objects)
     return result
+
+
+async def server_side_diff(bench: Bench) -> Measured:
+    """B10: all applications compare with the API server's dry run: how many are sent when that is
+    switched on, when everything is looked at again, and when some objects change (a label of somebody
+    else's, which makes nothing OutOfSync)."""
+    chosen = {"metadata": {"annotations": {"argocd.argoproj.io/compare-options": "ServerSideDiff=true"}}}
+    names = [bench.name(index) for index in range(bench.size)]
+    changed = names[:DRIFTS]
+    foreign = {"metadata": {"labels": {"foreign": "yes"}}}
+    async with bench.meter.measure("B10 server-side diff", bench.size) as result:
+        counts = [await _dry_runs(bench)]
+        for paths, body in (
+            ([f"{APPLICATIONS}/{name}" for name in names], chosen),
+            (
+                [f"{APPLICATIONS}/{name}" for name in names],
+                {"metadata": {"annotations": {REFRESH: "normal"}}},
+            ),
+            ([f"{CONFIG_MAPS}/{name}" for name in changed], foreign),
+        ):
+            await bench.driver.each(partial(bench.driver.merge, path, body) for path in paths)
+            await bench.meter.until_quiet(60)
+            counts.append(await _dry_runs(bench))
+    switched, again, after = (later - earlier for earlier, later in pairwise(counts))
+    result.extra["dry runs"] = (
+        f"{switched} when switched on, {again} when all were looked at again, "
+        f"{after} when {len(changed)} objects changed"
+    )
+    if not all(seen.is_well for seen in bench.applications.objects.values()):
+        result.failure = "not all are well"
+    return result
+
+
+async def _dry_runs(bench: Bench) -> int:
+    return dry_run_count(await bench.driver.metrics())
 
 
 async def _restarted(bench: Bench) -> tuple[float, float]:

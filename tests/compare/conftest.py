@@ -15,7 +15,11 @@ from tests.controlplane import ControlPlane
 
 @pytest.fixture(scope="session")
 def server(control_plane: ControlPlane) -> Server:
-    server = Server(control_plane.kubeconfig)
+    return with_kinds(Server(control_plane.kubeconfig))
+
+
+def with_kinds(server: Server) -> Server:
+    """The server, once it serves the custom kinds of the samples."""
     for crd in CRDS:
         try:
             server.create(crd)
