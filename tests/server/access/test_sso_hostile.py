@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from urllib.parse import urlsplit
+
 import pytest
 from yarl import URL as Url
 
-from tests.access.oidc.conftest import URL, clock, issuer, provider, sso
+from tests.access.oidc.conftest import URL, Clock, Provider, clock, issuer, provider, sso
 from tests.server.access.test_sso import HOST, Browser, browser
 
 __all__ = ["browser", "clock", "issuer", "provider", "sso"]  # fixtures
@@ -67,3 +70,13 @@ async def test_a_guessed_state_is_none(browser: Browser) -> None:
         400,
         "invalid state in the answer of the identity provider; please log in again\n",
     )
+
+
+async def test_a_login_ends_within_minutes(browser: Browser, provider: Provider, clock: Clock) -> None:
+    _, to, _ = await browser.visit("/auth/login")
+    returned = urlsplit(await provider.authorize(to))
+    clock.ahead = timedelta(seconds=301)
+    status, _, text = await browser.visit(f"/auth/callback?{returned.query}")
+    assert (status, text) == (400, "the login took too long; please log in again\n")
+    clock.ahead = timedelta()
+    assert (await browser.visit(f"/auth/callback?{returned.query}"))[0] == 303

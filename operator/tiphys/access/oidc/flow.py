@@ -60,6 +60,7 @@ def begin(
     redirect_uri: str,
     secret_key: str,
     random_text: Callable[[], str],
+    now: float,
 ) -> Begun:
     """The first step.
 
@@ -67,6 +68,7 @@ def begin(
         return_url: where people come from, already checked.
         redirect_uri: our callback.
         random_text: makes texts nobody can guess.
+        now: Unix seconds.
     """
     state = random_text()
     verifier = random_text() + random_text() if sso.oidc.pkce and uses_code(discovery) else ""
@@ -90,7 +92,7 @@ def begin(
         query["domain_hint"] = sso.oidc.domain_hint
     endpoint = discovery.authorization_endpoint
     mark = "&" if "?" in endpoint else "?"
-    sealed = seal("\n".join((state, return_url, verifier)), secret_key, STATE)
+    sealed = seal("\n".join((state, return_url, verifier, str(int(now)))), secret_key, STATE)
     return Begun(f"{endpoint}{mark}{urlencode(query)}", sealed)
 
 
@@ -110,20 +112,23 @@ def _claims(sso: Sso) -> dict[str, Any]:
     }
 
 
-def returned(state: str, sealed: str, secret_key: str) -> Returned:
+def returned(state: str, sealed: str, secret_key: str, now: float) -> Returned:
     """The state of the login that this browser began.
 
     Raises:
-        BadState: there is none, or it is another's.
+        BadState: there is none, it is another's, or too old.
     """
     if not sealed:
         raise BadState("failed to retrieve the login state: no cookie; please log in again")
     try:
-        known, return_url, verifier = unseal(sealed, secret_key, STATE).split("\n")
+        known, return_url, verifier, begun = unseal(sealed, secret_key, STATE).split("\n")
+        age = now - int(begun)
     except (SealBroken, ValueError):
         raise BadState("invalid login state; please log in again") from None
     if not state or state != known:
         raise BadState("invalid state in the answer of the identity provider; please log in again")
+    if age > STATE_SECONDS:
+        raise BadState("the login took too long; please log in again")
     return Returned(return_url, verifier, nonce_of(state))
 
 

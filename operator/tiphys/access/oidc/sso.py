@@ -22,10 +22,11 @@ import msgspec
 
 from tiphys.access.errors import AccessError, InvalidToken
 from tiphys.access.oidc.config import Sso, read_sso
-from tiphys.access.oidc.flow import Begun, Returned, begin
+from tiphys.access.oidc.flow import Begun, Returned, begin, returned
 from tiphys.access.oidc.groups import Groups, Remembered
 from tiphys.access.oidc.provider import Provider, ProviderError, Reach
 from tiphys.access.oidc.sealing import SESSION, SealBroken, seal, unseal
+from tiphys.access.oidc.values import LoggedIn, SsoSession, Verified
 from tiphys.access.oidc.verifying import (
     FAILED,
     allowed_algorithms,
@@ -37,7 +38,6 @@ from tiphys.access.oidc.verifying import (
 from tiphys.access.sessions import Sessions, revocation_id
 from tiphys.access.tokens import unverified_issuer
 from tiphys.settings.model import Settings
-from tiphys.settings.secrecy import redacted
 from tiphys.settings.store import SettingsStore
 from tiphys.telemetry.logs import get_logger
 
@@ -52,39 +52,6 @@ _SAME_SIGNATURE = 60.0
 
 class SsoUnavailable(AccessError):
     """SSO is not configured."""
-
-
-class SsoSession(msgspec.Struct, frozen=True):
-    """What is sealed beside an ID token: a name for revoking it, whose it is, since when (Unix seconds),
-    and the tokens."""
-
-    id: str
-    subject: str
-    since: int
-    access_token: str = ""
-    refresh_token: str = ""
-
-    def __repr__(self) -> str:
-        return redacted(self, frozenset({"access_token", "refresh_token"}))
-
-
-class Verified(msgspec.Struct, frozen=True):
-    """A good SSO token; ``renewed`` and ``sealed`` replace what the caller has, ``""``: keep it."""
-
-    claims: Mapping[str, Any]
-    renewed: str = ""
-    sealed: str = ""
-
-
-class LoggedIn(msgspec.Struct, frozen=True):
-    """A login that succeeded: the token, and what is to be kept beside it (``""``: nothing)."""
-
-    token: str
-    sealed: str
-    return_url: str
-
-    def __repr__(self) -> str:
-        return redacted(self, frozenset({"token", "sealed"}))
 
 
 class SingleSignOn:
@@ -218,7 +185,16 @@ class SingleSignOn:
             redirect_uri=redirect_uri,
             secret_key=self._sessions.secret_key,
             random_text=lambda: secrets.token_urlsafe(32),
+            now=self._clock().timestamp(),
         )
+
+    def returned(self, state: str, sealed: str) -> Returned:
+        """The login that a browser comes back from.
+
+        Raises:
+            BadState: it began none, or long ago.
+        """
+        return returned(state, sealed, self._sessions.secret_key, self._clock().timestamp())
 
     async def finish(self, code: str, state: Returned, redirect_uri: str) -> LoggedIn:
         """The session that a code stands for.

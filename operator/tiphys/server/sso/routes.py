@@ -25,7 +25,6 @@ from tiphys.access.oidc.flow import (
     error_text,
     is_allowed_return,
     logout_url,
-    returned,
 )
 from tiphys.access.oidc.provider import ProviderError
 from tiphys.access.oidc.sso import NoIdToken, SsoUnavailable
@@ -131,7 +130,7 @@ class SsoRoutes:
             return self._fragment_page()
         cookies = _cookies(request)
         try:
-            known = returned(state, cookies.get(OAUTH_STATE, ""), self._access.sessions.secret_key)
+            known = self._access.sso.returned(state, cookies.get(OAUTH_STATE, ""))
         except BadState as error:
             return _told(400, str(error))
         except AccessError as error:
