@@ -121,12 +121,13 @@ async def test_manifest_comes_from_memory_or_by_one_request(
         assert read is not None
         assert read["data"] == {"x": "1"}
         assert await cache.manifest(ResourceKey("", "ConfigMap", namespace, "absent"), CONFIG_MAP) is None
-        assert not [call for call in calls if call[0] == "get"]
+        assert not [call for call in calls if call[:2] == ("get", "configmaps")]
         for _ in range(2):
             read = await cache.manifest(key_of(foreign), CONFIG_MAP)
             assert read is not None
             assert read["data"] == {"x": "1"}
-        assert [call[0] for call in calls if call[0] != "watch"] == ["get"]
+        asked = [call[:2] for call in calls if call[0] != "watch" and call[1] != "discovery"]
+        assert asked == [("get", "configmaps")]
 
 
 async def test_manifest_in_another_version_is_converted_by_the_server(
