@@ -19,7 +19,12 @@ class Sized(msgspec.Struct, frozen=True):
 
 def framed(payload: bytes, flag: int = 0) -> bytes:
     """One message as it travels."""
-    return bytes((flag,)) + len(payload).to_bytes(4, "big") + payload
+    return prefix(len(payload), flag) + payload
+
+
+def prefix(size: int, flag: int = 0) -> bytes:
+    """What stands before a message."""
+    return bytes((flag,)) + size.to_bytes(4, "big")
 
 
 def too_large_to_send(size: int, limit: int) -> ApiFailure:

@@ -13,6 +13,7 @@ from tiphys.server.grpc.answers import RESPONSE, head
 from tiphys.server.grpc.frames import EARNED_BY_DATA, FrameGate
 from tiphys.server.grpc.http2 import Http2
 from tiphys.server.grpc.limits import Limits
+from tiphys.server.grpc.messages import framed, prefix
 from tiphys.server.grpc.pings import PingRule
 from tiphys.server.grpc.stream import Stream
 
@@ -58,28 +59,37 @@ class Outgoing:
         ):
             await self._wait(stream)
 
-    async def send(self, stream: Stream, data: bytes) -> None:
+    async def send(self, stream: Stream, payload: bytes) -> None:
         """Send a message, as fast as the client takes it."""
         if not stream.answered:
             stream.answered = True
             self._http2.send_headers(
                 stream.id, head(stream.call.headers) if stream.call.headers else RESPONSE
             )
-        total, position = len(data), 0
-        self._unsent += total
+        size = len(payload)
+        self._unsent += size
         try:
-            while True:
-                position = self._send_some(stream, data, position)
-                if position == total:
-                    break
-                if self.paused_since is not None or self._window(stream) <= 0:
-                    await self._wait(stream)
-                else:
-                    await asyncio.sleep(0)
+            if size <= CHUNK:
+                await self._send_all(stream, framed(payload))
+            else:
+                # A large one is never copied as a whole.
+                await self._send_all(stream, prefix(size))
+                await self._send_all(stream, payload)
         finally:
-            self._unsent -= total
-            if total > CHUNK:
+            self._unsent -= size
+            if size > CHUNK:
                 self.room_grew()
+
+    async def _send_all(self, stream: Stream, data: bytes) -> None:
+        position = 0
+        while True:
+            position = self._send_some(stream, data, position)
+            if position == len(data):
+                return
+            if self.paused_since is not None or self._window(stream) <= 0:
+                await self._wait(stream)
+            else:
+                await asyncio.sleep(0)
 
     def _send_some(self, stream: Stream, data: bytes, position: int) -> int:
         http2 = self._http2

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code, unauthenticated
 from tiphys.server.api.rpc import Encoded
-from tiphys.server.grpc.messages import PREFIX, MessageReader, framed, too_large_to_send
+from tiphys.server.grpc.messages import PREFIX, MessageReader, too_large_to_send
 from tiphys.server.grpc.table import Bound
 from tiphys.telemetry.logs import get_logger
 
@@ -233,4 +233,4 @@ class Stream:
         payload = answer.proto() if isinstance(answer, Encoded) else self.bound.encode(answer)
         if len(payload) > self._connection.limits.max_message:
             raise too_large_to_send(len(payload), self._connection.limits.max_message)
-        await self._connection.out.send(self, framed(payload))
+        await self._connection.out.send(self, payload)

@@ -8,6 +8,7 @@ clients speak one of both never pays for the other.
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -93,14 +94,16 @@ def compact(body: bytes) -> bytes:
     return bytes(memoryview(body))
 
 
-def join_proto(tag: bytes, items: Iterable[bytes]) -> bytes:
-    """A repeated message field: each item behind ``tag`` (``number << 3 | 2``) and its length."""
-    parts: list[bytes] = []
+def join_proto(tag: bytes, items: Iterable[bytes], head: bytes = b"") -> bytes:
+    """A repeated message field: each item behind ``tag`` (``number << 3 | 2``) and its length; all that
+    behind ``head``."""
+    parts: list[bytes] = [head]
     for item in items:
         parts += (tag, varint(len(item)), item)
     return b"".join(parts)
 
 
+@lru_cache(maxsize=8192)  # objects of one kind are of few sizes
 def varint(value: int) -> bytes:
     """A non-negative number in protobuf's base-128 form."""
     if value < 0x80:

@@ -141,8 +141,8 @@ def answer_of(meta: ListMeta, fragments: Sequence[Fragment[Application]], etag: 
 
     def proto() -> bytes:
         head = encode(meta)
-        items = join_proto(b"\x12", [fragment.proto for fragment in fragments])
-        return b"".join((b"\x0a", varint(len(head)), head, items))
+        head = b"".join((b"\x0a", varint(len(head)), head))
+        return join_proto(b"\x12", [fragment.proto for fragment in fragments], head)
 
     def select(fields: Sequence[str]) -> bytes:
         wanted = AppFields.parse(fields)
