@@ -9,14 +9,19 @@ import os
 import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from tests.controlplane import ControlPlane
+from tests.server.conftest import unique_namespace
 from tests.server.grpc.client import CallFailed
 from tests.server.resources.archives import add
+from tests.server.resources.objects import config_map
 from tests.server.resources.site import APPS, Site, named, refusal
+from tests.server.resources.site import site as open_site
 from tiphys.resources.identity import GVK
 
 pytestmark = pytest.mark.controlplane
@@ -230,3 +235,44 @@ async def test_what_a_chart_says_of_itself(site: Site) -> None:
         }
         answer = await site.admin.get(f"{APPS}/chart/revisions/1.2.3/metadata")
         assert refusal(answer) == (400, "revision 1.2.3 must be resolved")
+
+
+async def test_applications_in_other_namespaces(control_plane: ControlPlane, tmp_path: Path) -> None:
+    # applications.md 23: named by appNamespace, tracked as <namespace>_<name>, RBAC project/namespace/name
+    namespace = unique_namespace("any")
+    other = f"{namespace}-apps"
+    files = {"second/a.yaml": config_map("third")}
+    flags = {"--application-namespaces": f"{namespace}-*"}
+    await asyncio.to_thread(control_plane.kubectl, "create", "namespace", other)
+    try:
+        async with open_site(control_plane, tmp_path, namespace, files, flags=flags) as made:
+            project = {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "AppProject",
+                "metadata": {"name": "team"},
+                "spec": {
+                    "sourceRepos": ["*"],
+                    "sourceNamespaces": [other],
+                    "destinations": [{"server": "*", "namespace": "*"}],
+                },
+            }
+            app = application(made, "away", project="team")
+            app["metadata"]["namespace"] = other
+            app["operation"] = {"sync": {"syncStrategy": {"hook": {}}}}
+            await asyncio.to_thread(made.admin.apply, project)
+            await asyncio.to_thread(control_plane.kubectl, "apply", "-f", "-", stdin=json.dumps(app))
+            path, params = f"{APPS}/away/resource-tree", {"appNamespace": other}
+            answer = await made.reader.until(
+                path,
+                lambda a: a.status == 200 and any(n.get("uid") for n in a.json.get("nodes", ())),
+                params=params,
+            )
+            assert [node["name"] for node in answer.json["nodes"]] == ["third"]
+            answer = await made.reader.get(f"{APPS}/away/manifests", params=params)
+            assert f"{other}_away:/ConfigMap:" in answer.text
+            assert refusal(await made.reader.get(path)) == (403, "permission denied")
+            assert refusal(await made.stranger.get(path, params=params)) == (403, "permission denied")
+            outside = {"appNamespace": "kube-system"}
+            assert refusal(await made.admin.get(path, params=outside)) == (403, "permission denied")
+    finally:
+        await asyncio.to_thread(control_plane.kubectl, "delete", "namespace", other, "--wait=false")

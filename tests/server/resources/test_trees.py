@@ -99,6 +99,25 @@ async def test_a_tree_after_each_change(tree: Site) -> None:
         await stream.aclose()  # type: ignore[attr-defined]
 
 
+async def test_a_stream_of_events_over_rest(tree: Site) -> None:
+    # api.md 3: SSE, and only the fields that are asked for
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {tree.reader.token}"}
+    path = "/api/v1/stream/applications/tree/resource-tree?fields=result.nodes.name"
+    async with tree.admin.session.get(tree.admin.base + path, headers=headers) as answer:
+        assert answer.status == 200
+        line = asyncio.ensure_future(answer.content.readline())
+        for number in range(50):
+            notice = {"metadata": {"labels": {"told": f"x{number}"}}}
+            await tree.client.patch(GVK("", "v1", "Service"), tree.place, "tree-web", notice, MERGE_PATCH)
+            done, _ = await asyncio.wait({line}, timeout=0.3)
+            if done:
+                break
+        text = (await line).decode()
+    assert text.startswith("data: ")
+    nodes = json.loads(text.removeprefix("data: "))["result"]["nodes"]
+    assert {"name": "tree-web"} in nodes
+
+
 async def test_a_stream_of_what_one_may_not_see(tree: Site) -> None:
     for name in ("tree", "no-such-app"):
         async with tree.stranger.grpc() as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import io
@@ -20,6 +21,7 @@ from tiphys.resources.messages.application import (
     FileChunk,
 )
 from tiphys.server.api.failures import ApiFailure, Code
+from tiphys.server.services.applications.resources import uploads
 from tiphys.server.services.applications.resources.uploads import UploadLimits, receive, unpack
 
 LIMITS = UploadLimits(1 << 20, 1 << 20, 50)
@@ -47,6 +49,16 @@ async def test_too_many_bytes(tmp_path: Path) -> None:
     with pytest.raises(ApiFailure) as failed:
         await receive(sent([b"x" * 600] * 2), tmp_path / "x", UploadLimits(1000, 0))
     assert failed.value.code is Code.RESOURCE_EXHAUSTED
+
+
+async def test_a_client_that_goes_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent() -> AsyncIterator[ApplicationManifestQueryWithFilesWrapper]:
+        yield ApplicationManifestQueryWithFilesWrapper(chunk=FileChunk(chunk=b"x"))
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(uploads, "IDLE_SECONDS", 0.01)
+    with pytest.raises(TimeoutError):
+        await receive(silent(), tmp_path / "x", LIMITS)
 
 
 def test_a_bomb(tmp_path: Path) -> None:

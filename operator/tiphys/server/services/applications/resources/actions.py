@@ -43,6 +43,9 @@ from tiphys.server.services.applications.access import APPLICATION, Reached
 from tiphys.server.services.applications.resources.reaching import Reaching, Wanted, wanted
 from tiphys.server.services.events import ACTION_RAN, AuditLog
 from tiphys.server.state import State
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 _PATH = "/api/v1/applications/{name}/resource/actions"
 
@@ -93,6 +96,7 @@ class ApplicationActions:
     @rpc("RunResourceAction", Route("POST", _PATH, body="action"), deprecated=True)
     async def run_resource_action(self, call: Call, request: ResourceActionRunRequest) -> ApplicationResponse:
         """The second version without parameters."""
+        log.warning("RunResourceAction is deprecated: use RunResourceActionV2")
         return await self.run_resource_action_v2(
             call,
             ResourceActionRunRequestV2(

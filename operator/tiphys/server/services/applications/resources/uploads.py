@@ -6,6 +6,7 @@ hard links; symbolic links come last, so that no file can be written through one
 out of the folder.
 """
 
+import asyncio
 import gzip
 import hashlib
 import os
@@ -20,6 +21,9 @@ import msgspec
 
 from tiphys.resources.messages.application import ApplicationManifestQueryWithFilesWrapper
 from tiphys.server.api.failures import ApiFailure, Code, unknown
+
+IDLE_SECONDS = 60.0
+"""A client that sends nothing for so long is given up, and what it sent goes."""
 
 PIECE = 1 << 20
 HEADER_LIMIT = 1 << 20
@@ -41,10 +45,11 @@ async def receive(
 
     Raises:
         ApiFailure: ResourceExhausted, too much; Unknown, something else than chunks.
+        TimeoutError: the client went silent.
     """
     digest, size = hashlib.sha256(), 0
     with place.open("wb") as file:
-        async for message in messages:
+        while (message := await _next(messages)) is not None:
             if message.chunk is None:
                 raise unknown("error receiving manifest file stream: expected a chunk")
             chunk = message.chunk.chunk
@@ -57,6 +62,14 @@ async def receive(
             digest.update(chunk)
             file.write(chunk)
     return digest.hexdigest()
+
+
+async def _next(
+    messages: AsyncIterator[ApplicationManifestQueryWithFilesWrapper],
+) -> ApplicationManifestQueryWithFilesWrapper | None:
+    """The next message; None at the end. Raises TimeoutError: the client went silent."""
+    async with asyncio.timeout(IDLE_SECONDS):
+        return await anext(messages, None)
 
 
 def unpack(archive: Path, folder: Path, limits: UploadLimits) -> None:
