@@ -38,7 +38,10 @@ AZURE: dict[str, Any] = {
     },
 }
 BITBUCKET: dict[str, Any] = {
-    "repository": {"links": {"html": {"href": "https://bitbucket.org/org/repo"}}},
+    "repository": {
+        "links": {"html": {"href": "https://bitbucket.org/org/repo"}},
+        "full_name": "org/repo",
+    },
     "push": {
         "changes": [{"new": {"name": "main", "target": {"hash": "2"}}, "old": {"target": {"hash": "1"}}}]
     },
@@ -130,7 +133,7 @@ def github_push(**changes: Any) -> Push:
         pytest.param(
             {"x-hook-uuid": "u", "x-event-key": "repo:push"},
             BITBUCKET,
-            Push(("https://bitbucket.org/org/repo",), "main", "1", "2", True, None),
+            Push(("https://bitbucket.org/org/repo",), "main", "1", "2", True, None, "org/repo"),
             id="bitbucket",
         ),
         pytest.param(

@@ -12,6 +12,7 @@ class Push(msgspec.Struct, frozen=True):
         before, after: commits, ``""`` where the sender does not say.
         touches_default: the pushed branch is the repository's default.
         files: changed paths; None: not known, or known to be incomplete.
+        full_name: ``owner/name`` at Bitbucket Cloud, which knows more than it sends; else ``""``.
     """
 
     urls: tuple[str, ...]
@@ -20,6 +21,7 @@ class Push(msgspec.Struct, frozen=True):
     after: str = ""
     touches_default: bool = True
     files: tuple[str, ...] | None = None
+    full_name: str = ""
 
 
 class ArtifactPush(msgspec.Struct, frozen=True):

@@ -198,6 +198,7 @@ def _bitbucket(headers: Headers, payload: Payload) -> Event | None:
         revision=new["name"],
         before=((old or {}).get("target") or {}).get("hash") or "",
         after=(new.get("target") or {}).get("hash") or "",
+        full_name=payload["repository"].get("full_name") or "",
     )
 
 

@@ -19,6 +19,7 @@ from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.resources.identity import GVK, AppKey
 from tiphys.resources.times import go_duration
 from tiphys.server.state import State
+from tiphys.server.webhooks.bitbucket import BitbucketCloud
 from tiphys.server.webhooks.events import Event, Push, WebhookRefused
 from tiphys.server.webhooks.matching import Index, Wanted, concerned
 from tiphys.server.webhooks.payloads import SECRET_KEYS, event_of, provider_of
@@ -52,12 +53,14 @@ class Webhooks:
         unaffected: Callable[[AppKey, Push], bool] = lambda key, push: False,
         uniform: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        bitbucket: BitbucketCloud | None = None,
     ):
         self._state = state
         self._count = count
         self._unaffected = unaffected
         self._uniform = uniform
         self._sleep = sleep
+        self._bitbucket = bitbucket or BitbucketCloud(lambda url: state.settings.repositories.lookup(url, ""))
         self._queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE)
         self._index = Index(state.apps)
         self._stop = state.apps.listen(self._index.changed)
@@ -128,6 +131,8 @@ class Webhooks:
     async def _take(self, event: Event, refreshes: asyncio.Semaphore) -> None:
         self._count(event.urls[0] if isinstance(event, Push) and event.urls else "")
         settings = self._state.settings
+        if isinstance(event, Push) and event.full_name and self._secrets()["webhook.bitbucket.uuid"]:
+            event = await self._bitbucket.completed(event)
         wanted = [
             each
             for each in concerned(event, self._index, self._state.apps.get)
