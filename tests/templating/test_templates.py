@@ -17,6 +17,6 @@ def answer(case: dict[str, Any], data: Any, **options: Any) -> tuple[str | None,
         return None, str(error)
 
 
-@pytest.mark.parametrize(("case", "data"), cases("templates.yaml"))
+@pytest.mark.parametrize(("case", "data"), cases("templates.json"))
 def test_as_go(case: dict[str, Any], data: Any) -> None:
     assert answer(case, data) == (case.get("output"), case.get("error"))

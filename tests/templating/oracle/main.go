@@ -1,6 +1,6 @@
 // Runs the cases of a YAML file through Go's text/template with sprig, and expr-lang.
 //
-// go run . kind < questions.yaml > ../cases/answers.yaml
+// go run . kind < questions.yaml > ../cases/answers.json
 //
 // A file of questions: {data: …, cases: [text | {text, data, options}]}; kind: template, expr or fast.
 package main
@@ -149,9 +149,10 @@ func main() {
 		q.Data = given
 		answers = append(answers, q)
 	}
-	out, err := yaml.Marshal(map[string]any{"data": questions.Data, "cases": answers})
-	if err != nil {
+	writer := json.NewEncoder(os.Stdout)
+	writer.SetEscapeHTML(false)
+	writer.SetIndent("", " ")
+	if err := writer.Encode(map[string]any{"data": questions.Data, "cases": answers}); err != nil {
 		panic(err)
 	}
-	os.Stdout.Write(out)
 }
