@@ -189,6 +189,18 @@ def rule(host: str = "", *paths: str) -> dict[str, Any]:
     return {"host": host, "http": {"paths": backends}}
 
 
+def test_balancer_shows_its_name_before_its_address() -> None:
+    entries = [{"ip": "1.1.1.1", "hostname": "lb"}, {"ip": "2.2.2.2"}, {"ports": []}]
+    service = {"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": entries}}}
+    info = describe(GroupKind("", "Service"), {"metadata": {"name": "a"}, **service})
+    assert info is not None
+    assert info.networking is not None
+    assert info.networking.ingress == (
+        LoadBalancerIngress(hostname="lb"),
+        LoadBalancerIngress(ip="2.2.2.2"),
+    )
+
+
 @pytest.mark.parametrize(
     ("spec", "status", "urls"),
     [

@@ -198,3 +198,62 @@ def test_a_record_of_an_unmanaged_object_is_small() -> None:
     )
     own = [kept, kept.key, kept.key.name, kept.uid, kept.resource_version, kept.created_at]
     assert sum(sys.getsizeof(part) for part in own) < 500
+
+
+def _nested(depth: int) -> Any:
+    value: Any = "x"
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+_LINK = "link.argocd.argoproj.io/docs"
+_TRACKED = {"argocd.argoproj.io/tracking-id": "app:example.com/Thing:n/a"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "parts", "annotations"),
+    [
+        pytest.param(
+            kind("apps", "Deployment", "deployments"), {"spec": {}}, {_LINK: "http://[bad"}, id="8.1-link"
+        ),
+        pytest.param(
+            kind("networking.istio.io", "VirtualService", "virtualservices"),
+            {"spec": {"http": ["x", 3]}},
+            {},
+            id="8.3-virtual-service-without-schema",
+        ),
+        pytest.param(
+            kind("gateway.networking.k8s.io", "Gateway", "gateways"),
+            {"spec": {"listeners": [3]}},
+            {},
+            id="8.3-gateway-without-schema",
+        ),
+        pytest.param(
+            kind("example.com", "Thing", "things"), {"spec": _nested(400)}, {}, id="too-deep-to-be-written"
+        ),
+        pytest.param(kind("example.com", "Thing", "things"), {"spec": 3, "status": [[]]}, {}, id="no-fields"),
+    ],
+)
+def test_an_object_that_makes_no_sense_costs_only_itself(
+    resource: ApiResource, parts: dict[str, Any], annotations: dict[str, str]
+) -> None:
+    manifest = {"metadata": {"name": "a", "namespace": "n", "annotations": {**_TRACKED, **annotations}}}
+    text = msgspec.json.encode({"type": "ADDED", "object": {**served(manifest), **parts}})
+    reader = KindReader(resource, READING)
+    kept = reader.event_record(reader.event(text), text)
+    assert (kept.key.name, kept.app_instance, kept.resource_version) == ("a", "app", "7")
+
+
+def test_an_assessment_that_fails_is_the_health_of_that_object() -> None:
+    def broken(manifest: Manifest) -> None:
+        raise RecursionError("too deep")
+
+    reader = KindReader(kind("example.com", "Thing", "things"), Reading(Tracking(), broken))
+    manifest = served({"metadata": {"name": "a", "namespace": "n", "annotations": _TRACKED}})
+    health = reader.manifest_record(manifest).health
+    assert health is not None
+    assert (health.status, health.message) == (
+        "Unknown",
+        "the object cannot be assessed: RecursionError: too deep",
+    )

@@ -56,6 +56,16 @@ def same(digest: UpdateDigest, one: Manifest, two: Manifest) -> bool:
             True,
             id="jq-and-globs",
         ),
+        pytest.param(
+            {
+                "{batch,apps}/{Job,Deploy*}": ResourceOverride(
+                    ignore_resource_updates=IgnoreRules(json_pointers=("/spec/replicas",))
+                )
+            },
+            manifest(spec={"replicas": 2}),
+            True,
+            id="globs-of-the-settings",
+        ),
     ],
 )
 def test_rules(overrides: dict[str, ResourceOverride], changed: Manifest, is_same: bool) -> None:

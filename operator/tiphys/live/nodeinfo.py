@@ -72,14 +72,21 @@ def _links(annotations: Mapping[str, str]) -> tuple[str, ...]:
     for name in sorted(annotations):
         if not name.startswith(LINK_PREFIX):
             continue
-        value = annotations[name]
+        value = annotations[name] or ""
         _, separator, url = value.partition("|")
         if not separator:
             url = value
-        if url and urlsplit(url).scheme not in ("http", "https"):
+        if url and not _is_web(url):
             continue
         found.append(value)
     return tuple(found)
+
+
+def _is_web(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 def _host(manifest: Manifest, labels: Mapping[str, str]) -> HostDetails:
@@ -91,8 +98,11 @@ def _host(manifest: Manifest, labels: Mapping[str, str]) -> HostDetails:
 def _ingresses(manifest: Manifest) -> tuple[LoadBalancerIngress, ...]:
     balancer = (manifest.get("status") or {}).get("loadBalancer") or {}
     return tuple(
-        LoadBalancerIngress(ip=each.get("ip") or "", hostname=each.get("hostname") or "")
+        LoadBalancerIngress(hostname=each["hostname"])
+        if each.get("hostname")
+        else LoadBalancerIngress(ip=each["ip"])
         for each in balancer.get("ingress") or ()
+        if each.get("hostname") or each.get("ip")
     )
 
 

@@ -16,7 +16,7 @@ import orjson
 
 from tiphys.compare import hooks
 from tiphys.compare.tracking import TRACKING_ANNOTATION
-from tiphys.health.model import Health
+from tiphys.health.model import Health, failed
 from tiphys.kube.discovery import ApiResource
 from tiphys.live.depth import (
     ALWAYS_DEEP,
@@ -29,8 +29,11 @@ from tiphys.live.depth import (
     STATEFUL_SETS,
 )
 from tiphys.live.nodeinfo import describe
-from tiphys.live.records import NO_DETAILS, Details, LiveObject, Owner
+from tiphys.live.records import NO_DETAILS, Details, LiveObject, NodeInfo, Owner
 from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, split_api_version
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 COMPRESS_BYTES = 16_384
 """Bodies above this size are kept compressed (CRDs with their schemas, dashboards)."""
@@ -153,7 +156,7 @@ class KindReader:
         instance, tracked = self._instance(view)
         whole = None
         if self._needs_whole(view, instance, tracked):
-            whole = orjson.loads(memoryview(_raw_event.decode(line).object))
+            whole = _whole(_raw_event.decode(line).object)
         return self._record(view, instance, tracked, whole)
 
     def page(self, body: bytes) -> PageView | SecretPageView:
@@ -252,14 +255,14 @@ class KindReader:
         strip_managed_fields(whole)
         body, compressed = b"", False
         if instance or self.kind == CRD:
-            body = orjson.dumps(whole)
+            try:
+                body = orjson.dumps(whole)
+            except TypeError:  # nested too deeply: fetched when asked for
+                body = b""
             if len(body) > COMPRESS_BYTES:
                 body, compressed = zlib.compress(body, 1), True
             # A copy: what orjson returns holds its whole work buffer, ten times the size.
             body = bytes(memoryview(body))
-        digest = b""
-        if tracked or _wants_digest(annotations):
-            digest = self._reading.update_digest(self.kind, whole, tracked)
         templates: tuple[str, ...] = ()
         if self.kind in STATEFUL_SETS:
             claims = (whole.get("spec") or {}).get("volumeClaimTemplates") or ()
@@ -269,13 +272,37 @@ class KindReader:
             details,
             body=body,
             compressed=compressed,
-            health=self._reading.assess(whole),
-            update_digest=digest,
-            info=describe(self.kind, whole, self._reading.custom_labels),
+            health=self._health(whole),
+            update_digest=self._digest(whole, annotations, tracked),
+            info=self._info(whole),
             templates=templates,
             serves=serves,
             established=established,
         )
+
+    # Tenants write objects, and kinds without a schema hold anything: an object that cannot be
+    # understood costs itself its health or what is shown of it, never the others of its kind.
+
+    def _health(self, whole: dict[str, Any]) -> Health | None:
+        try:
+            return self._reading.assess(whole)
+        except Exception as error:
+            return failed(f"the object cannot be assessed: {type(error).__name__}: {error}")
+
+    def _digest(self, whole: dict[str, Any], annotations: dict[str, str | None], tracked: bool) -> bytes:
+        if not tracked and not _wants_digest(annotations):
+            return b""
+        try:
+            return self._reading.update_digest(self.kind, whole, tracked)
+        except Exception:
+            return b""  # every update counts
+
+    def _info(self, whole: dict[str, Any]) -> NodeInfo | None:
+        try:
+            return describe(self.kind, whole, self._reading.custom_labels)
+        except Exception as error:
+            log.debug("nothing to show of an object of %s: %s", self.resource.label, error)
+            return None
 
     def _owners(self, view: ObjectView) -> tuple[Owner, ...]:
         """Owner references, and the inferred ones that the object itself tells
@@ -334,12 +361,21 @@ class PageRecords:
             if reader._needs_whole(view, instance, tracked):
                 if self._raws is None:
                     self._raws = _raw_page.decode(self._body).items or []
-                whole = orjson.loads(memoryview(self._raws[index]))
+                whole = _whole(self._raws[index])
             made.append(reader._record(view, instance, tracked, whole))
         return made
 
     def __len__(self) -> int:
         return len(self._views)
+
+
+def _whole(raw: msgspec.Raw) -> dict[str, Any] | None:
+    """The decoded object; None where it is nested too deeply to be read."""
+    try:
+        found: dict[str, Any] = orjson.loads(memoryview(raw))
+    except orjson.JSONDecodeError:
+        return None
+    return found
 
 
 def strip_managed_fields(whole: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ same hash and the same health status changes the record but is nobody's business
 
 import hashlib
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ import orjson
 from tiphys.compare.jqpaths import DEFAULT_TIMEOUT, JqError, JqPath, compile_path
 from tiphys.live.depth import CRD
 from tiphys.resources.identity import GroupKind, Manifest, annotations_of
+from tiphys.settings.globs import glob_matches
 from tiphys.settings.model import CompareOptions, ResourceOverride
 
 IGNORE_UPDATES_ANNOTATION = "argocd.argoproj.io/ignore-resource-updates"
@@ -68,7 +68,7 @@ class UpdateDigest:
             pointers.append("/status")
         for name, override in self._overrides.items():
             group, _, wanted = name.rpartition("/")
-            if not (fnmatchcase(kind.kind, wanted) and fnmatchcase(kind.group, group)):
+            if not (glob_matches(wanted, kind.kind) and glob_matches(group, kind.group)):
                 continue
             chosen = [override.ignore_resource_updates]
             if self._options.ignore_differences_on_resource_updates:
