@@ -98,6 +98,36 @@ def test_a_look_that_wrote_nothing_still_counts_as_recent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("looked", "hard", "expected"),
+    [
+        pytest.param(5, 3601, (Level.LATEST, True), id="9.3 looks in between do not put it off"),
+        pytest.param(5, 3599, None, id="9.3 not yet"),
+        pytest.param(121, 3599, (Level.LATEST, False), id="9.3 soft"),
+        pytest.param(3601, None, (Level.LATEST, True), id="9.3 no hard look known: since the last one"),
+    ],
+)
+def test_hard_expiry_counts_for_itself(
+    looked: int, hard: int | None, expected: tuple[Level, bool] | None
+) -> None:
+    decision = decide_refresh(
+        application(age=10_000),
+        requested=None,
+        now=NOW,
+        looked_at=NOW - timedelta(seconds=looked),
+        timeouts=Timeouts(120, 3600),
+        hard_at=None if hard is None else NOW - timedelta(seconds=hard),
+    )
+    assert (decision and (decision.level, decision.hard)) == expected
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "shortest"), [(120, 0, 120), (0, 3600, 3600), (120, 60, 60), (120, 3600, 120), (0, 0, 0)]
+)
+def test_the_next_look_is_at_the_shorter_timeout(soft: float, hard: float, shortest: float) -> None:
+    assert Timeouts(soft, hard).shortest == shortest
+
+
+@pytest.mark.parametrize(
     ("value", "skipped"), [("true", True), ("1", True), ("T", True), ("yes", False), ("", False)]
 )
 def test_skip_reconcile(value: str, skipped: bool) -> None:
@@ -208,6 +238,24 @@ def test_self_heal_backoff(attempts: int, delay: float) -> None:
 def test_a_changed_source_was_not_attempted() -> None:
     app = application(spec={"source": {**SOURCE, "path": "other"}}, status=ended("Succeeded"))
     assert not already_attempted(app, ("abc",))
+
+
+def test_commits_that_change_nothing_for_it_are_no_new_attempt() -> None:
+    # applications.md 11.3, 12: drift after an unrelated commit is a matter of self-heal
+    def verdict(spec: dict[str, Any], unchanged: bool) -> str:
+        return decide_auto_sync(
+            application(spec=spec, status=ended("Succeeded", "old")),
+            sync_status="OutOfSync",
+            resources=OUT,
+            revisions=("abc",),
+            backoff=SelfHealBackoff(),
+            now=NOW,
+            unchanged=unchanged,
+        ).why
+
+    assert verdict(AUTO, False) == "new revision or source"
+    assert verdict(AUTO, True) == "this revision was synced already and self-heal is off"
+    assert verdict(HEAL, True) == "self-heal"
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from tiphys.reconcile.retrying import (
     remaining_time,
     retry_remaining,
     retrying,
+    start_of,
 )
 from tiphys.reconcile.services import Memory
 from tiphys.resources.application import Operation, OperationState, RetryStrategy, SyncOperation
 from tiphys.resources.identity import AppKey
-from tiphys.resources.times import to_timestamp
+from tiphys.resources.times import Timestamp, to_timestamp
 
 KEY = AppKey("argocd", "a")
 
@@ -144,3 +145,22 @@ def test_a_dry_run_is_no_attempt() -> None:
 
     assert tried(False)
     assert not tried(True)
+
+
+@pytest.mark.parametrize(
+    ("last", "begin"),
+    [
+        pytest.param(None, 0, id="the first"),
+        pytest.param(-60, 0, id="another one long ago"),
+        pytest.param(0, 1, id="one in the same second"),
+        pytest.param(1, 2, id="the third in one second"),
+        pytest.param(3600, 0, id="a clock that was ahead"),
+    ],
+)
+def test_no_two_operations_begin_at_once(last: int | None, begin: int) -> None:
+    # hooks are told apart by startedAt (sync.ownership)
+    def at(seconds: int) -> Timestamp:
+        return to_timestamp(NOW + timedelta(seconds=seconds))
+
+    moment = NOW + timedelta(milliseconds=700)
+    assert start_of(Timestamp("") if last is None else at(last), moment) == at(begin)

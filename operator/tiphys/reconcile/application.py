@@ -15,16 +15,16 @@ from tiphys.projects.validate import normalize_spec
 from tiphys.projects.windows import can_sync, matching_windows
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.assembling import conditions_into, with_comparison, with_tree
-from tiphys.reconcile.autosync import AutoSync, decide_auto_sync
-from tiphys.reconcile.clusters import ClusterNotReady
+from tiphys.reconcile.autosync import AutoSync, decide_auto_sync, synced_revisions
+from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
 from tiphys.reconcile.desired import (
     stored_revisions,
 )
 from tiphys.reconcile.events import EventMessage, sync_started, transition
 from tiphys.reconcile.finalizers import with_delete_hook_finalizers
-from tiphys.reconcile.loading import compare_now, load_desired
+from tiphys.reconcile.loading import compare_now, desired_request, load_desired
 from tiphys.reconcile.local import local_manifests
-from tiphys.reconcile.pairs import UNKNOWN, Comparison
+from tiphys.reconcile.pairs import OUT_OF_SYNC, UNKNOWN, Comparison
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import (
     REFRESH_ANNOTATION,
@@ -109,7 +109,7 @@ async def look(services: Services, app: Application, refresh: Refresh) -> Look:
     comparison = await compare_now(services, situation, handle, desired, found, no_cache=refresh.hard)
 
     # Automatic sync, where its windows permit it.
-    auto = _auto_sync(services, situation, comparison)
+    auto = await _auto_sync(services, situation, handle, comparison)
     if auto is not None and auto.retry_after is not None:
         services.ask(app.key, Level.LATEST, Priority.TIMER, after=auto.retry_after)
 
@@ -143,7 +143,7 @@ async def write_look(
     messages = status_transitions(app.status, status)
     if operation is not None:
         # The started operation goes into the same write as the status that asked for it.
-        begun = to_timestamp(services.clock())
+        begun = services.begin(app, services.clock())
         state = OperationState(operation=operation, phase=RUNNING, started_at=begun)
         status = msgspec.structs.replace(status, operation_state=state)
         body["operation"] = to_json(operation)
@@ -220,7 +220,9 @@ def _within_grace(services: Services, app: Application, refresh: Refresh) -> boo
     return services.clock() - first <= timedelta(seconds=services.options.repo_error_grace)
 
 
-def _auto_sync(services: Services, situation: Situation, comparison: Comparison) -> AutoSync | None:
+async def _auto_sync(
+    services: Services, situation: Situation, handle: ClusterHandle, comparison: Comparison
+) -> AutoSync | None:
     """The automatic sync verdict; None while a window forbids it (SyncError stays as it is)."""
     app = situation.app
     now = services.clock()
@@ -234,4 +236,33 @@ def _auto_sync(services: Services, situation: Situation, comparison: Comparison)
         revisions=comparison.revisions,
         backoff=services.options.backoff,
         now=now,
+        unchanged=await _is_unchanged(services, situation, handle, comparison),
     )
+
+
+async def _is_unchanged(
+    services: Services, situation: Situation, handle: ClusterHandle, comparison: Comparison
+) -> bool:
+    """Whether the commits since the last sync changed nothing that this application reads.
+
+    Asked only where the automatic sync depends on it: drift, under automation, at other revisions.
+    """
+    app = situation.app
+    policy = app.spec.sync_policy
+    automated = policy.automated if policy else None
+    synced = synced_revisions(app)
+    if automated is None or automated.enabled is False or app.operation is not None:
+        return False
+    if comparison.sync_status != OUT_OF_SYNC or not synced or synced == comparison.revisions:
+        return False
+    if not all(comparison.revisions):
+        return False
+    request = await desired_request(
+        situation,
+        handle,
+        sources=app.spec.effective_sources(),
+        revisions=(),
+        max_age=None,
+        no_cache=False,
+    )
+    return await services.desired.is_unchanged(request, synced)

@@ -59,12 +59,14 @@ def decide_auto_sync(
     revisions: Sequence[str],
     backoff: SelfHealBackoff,
     now: datetime,
+    unchanged: bool = False,
 ) -> AutoSync:
     """Evaluate the table for a comparison that has just ended.
 
     Args:
         app: as stored, before this comparison's status.
         sync_status, resources, revisions: of the comparison.
+        unchanged: the revisions that were synced last hold the same for this application.
     """
     policy = app.spec.sync_policy
     automated = policy.automated if policy else None
@@ -81,7 +83,7 @@ def decide_auto_sync(
         return AutoSync("only pruning is needed and automated pruning is off")
 
     state = app.status.operation_state
-    attempted = already_attempted(app, revisions)
+    attempted = already_attempted(app, revisions, unchanged=unchanged)
     heal = False
     attempts = 0
     if attempted and state is not None:
@@ -109,11 +111,21 @@ def decide_auto_sync(
     )
 
 
-def already_attempted(app: Application, revisions: Sequence[str]) -> bool:
+def synced_revisions(app: Application) -> tuple[str, ...]:
+    """The revisions of the last started operation; empty: it did not get that far."""
+    state = app.status.operation_state
+    if state is None or state.sync_result is None:
+        return ()
+    result = state.sync_result
+    return result.revisions if app.spec.has_multiple_sources else (result.revision,)
+
+
+def already_attempted(app: Application, revisions: Sequence[str], *, unchanged: bool = False) -> bool:
     """The last started operation was for this very state (applications.md 12).
 
     A commit that touches nothing the application reads leaves ``revisions`` as they were
-    (``desired``), so it starts nothing, with or without ``manifest-generate-paths``.
+    (``desired``) or, after a refresh that somebody asked for, is ``unchanged``: it starts nothing,
+    with or without ``manifest-generate-paths``.
     """
     state = app.status.operation_state
     if state is None or (state.operation.sync is not None and state.operation.sync.dry_run):
@@ -122,8 +134,7 @@ def already_attempted(app: Application, revisions: Sequence[str]) -> bool:
     if result is None:
         return state.phase in COMPLETED
     multiple = app.spec.has_multiple_sources
-    synced = result.revisions if multiple else (result.revision,)
-    if synced != tuple(revisions):
+    if not unchanged and synced_revisions(app) != tuple(revisions):
         return False
     sources = result.sources if multiple else (result.source,)
     return sources == app.spec.effective_sources()

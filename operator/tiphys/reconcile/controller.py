@@ -23,7 +23,7 @@ from tiphys.reconcile.pairs import Comparison
 from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.projects import finalize_project
 from tiphys.reconcile.queue import Priority
-from tiphys.reconcile.refresh import Level, Refresh, decide_refresh
+from tiphys.reconcile.refresh import Level, Refresh, asked_refresh, decide_refresh
 from tiphys.reconcile.retrying import COMPLETED, belongs_to
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.unexpected import tell
@@ -233,6 +233,9 @@ class Controller:
 
     async def _bring_forward(self, app: Application) -> None:
         if app.metadata.deletion_timestamp and app.operation is None:
+            if (asked := asked_refresh(app)) is not None:
+                # What holds the deletion up may be mended in Git; whoever asks waits for the answer.
+                app = (await self._look(app, asked)).app
             await finalize(self._s, app)
             return
         comparison: Comparison | None = None
@@ -247,6 +250,7 @@ class Controller:
             now=self._s.clock(),
             looked_at=self._s.memory.looked_at.get(app.key),
             timeouts=self._s.options.timeouts,
+            hard_at=self._s.memory.hard_at.get(app.key),
         )
         if refresh is not None:
             seen = await self._look(app, refresh)
@@ -267,6 +271,8 @@ class Controller:
             raise
         if refresh.level >= Level.LATEST:
             memory.looked_at[app.key] = started
+            if refresh.hard or app.key not in memory.hard_at:
+                memory.hard_at[app.key] = started
         seconds = (self._s.clock() - started).total_seconds()
         self._s.metrics.reconciled(labels_of(self._s, seen.app), seconds)
         wrote = seen.app.metadata.resource_version != app.metadata.resource_version
@@ -283,7 +289,7 @@ class Controller:
 
     def _next_look(self, app: Application) -> None:
         """The next look without any event: the polling interval plus jitter."""
-        interval = self._s.options.timeouts.soft
+        interval = self._s.options.timeouts.shortest
         if interval > 0:
             pause = interval + random.uniform(0.01, max(0.02, self._s.options.jitter))
             self._s.queue.add(app.key, Priority.TIMER, after=pause)

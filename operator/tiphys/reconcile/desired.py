@@ -11,6 +11,7 @@ a new commit wakes those whose files it touches; nobody else is bothered.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -32,6 +33,8 @@ from tiphys.settings.secrecy import digest_of
 from tiphys.sources.errors import AccessDenied, DiskFull, RepositoryUnreachable, SourceError
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.rendering import RefSource, Rendered, Renderer, RenderRequest
+
+_REF = re.compile(r"[a-zA-Z0-9_-]+")
 
 TRANSIENT = (RepositoryUnreachable, AccessDenied, DiskFull)
 
@@ -303,6 +306,15 @@ class DesiredStates:
             return False  # the old commit is gone
         return True
 
+    async def is_unchanged(self, request: DesiredRequest, before: Sequence[str]) -> bool:
+        """Whether the sources held at ``before`` (one revision each) what they were last loaded with."""
+        memo = self._memos.get(request.app.key)
+        if memo is None or len(before) != len(memo.keys) or not all(before):
+            return False
+        lookup = request.settings.repositories.lookup
+        repositories = [lookup(source.repo_url, request.app.spec.project) for source in request.sources]
+        return await self._has_keys(request, repositories, before, memo.keys)
+
     async def resolve(
         self, repository: Repository, source: ApplicationSource, wanted: str, request: DesiredRequest
     ) -> str:
@@ -422,6 +434,20 @@ def touches(changed: Sequence[str], reads: Sequence[str]) -> bool:
 def _references(
     sources: Sequence[ApplicationSource], repositories: Sequence[Repository], commits: Sequence[str]
 ) -> dict[str, RefSource]:
+    """The sources that others name as ``$ref``. Raises DesiredStateError (applications.md 3.1)."""
+    names = [source.ref for source in sources if source.ref] if len(sources) > 1 else []
+    for name in names:
+        if not _REF.fullmatch(name):
+            raise DesiredStateError(
+                f"failed to get ref sources: sources.ref {name} cannot contain any special characters "
+                "except '_' and '-'",
+                transient=False,
+            )
+    if len(set(names)) < len(names):
+        raise DesiredStateError(
+            "failed to get ref sources: invalid sources: multiple sources had the same `ref` key",
+            transient=False,
+        )
     return {
         source.ref: RefSource(repository, commit)
         for source, repository, commit in zip(sources, repositories, commits, strict=True)

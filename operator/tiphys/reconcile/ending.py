@@ -147,7 +147,7 @@ def newest(services: Services, app: Application) -> Application:
 def _seconds_between(state: OperationState) -> float:
     if not state.finished_at or not state.started_at:
         return 0.0
-    return (from_timestamp(state.finished_at) - from_timestamp(state.started_at)).total_seconds()
+    return max(0.0, (from_timestamp(state.finished_at) - from_timestamp(state.started_at)).total_seconds())
 
 
 def _is_settled(app: Application) -> bool:

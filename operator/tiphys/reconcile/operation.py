@@ -48,7 +48,7 @@ from tiphys.resources.application import (
     SyncOperation,
     SyncOperationResult,
 )
-from tiphys.resources.times import from_timestamp, to_timestamp
+from tiphys.resources.times import from_timestamp
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -69,7 +69,8 @@ async def advance(services: Services, app: Application, comparison: Comparison |
     now = services.clock()
     state = app.status.operation_state
     if state is None or state.phase in COMPLETED:
-        state = OperationState(operation=app.operation, phase=RUNNING, started_at=to_timestamp(now))
+        begun_at = services.begin(app, now)
+        state = OperationState(operation=app.operation, phase=RUNNING, started_at=begun_at)
         app = await _store(services, app, state)
         services.memory.hold_until.pop(app.key, None)
     elif state.phase != TERMINATING and (pause := _held(services, app, now)) > 0:

@@ -240,7 +240,8 @@ def _needs_confirmation(pair: Pair, options: tuple[str, ...]) -> bool:
 
 def _stored_health(pair: Pair) -> HealthStatus | None:
     """Health of one resource as ``--persist-resource-health`` stores it."""
-    if pair.is_hook or (pair.traits is not None and pair.traits.ignore_health):
+    skipped = pair.target is not None and pair.target.is_skipped
+    if skipped or pair.is_hook or (pair.traits is not None and pair.traits.ignore_health):
         return None
     health = pair.live.health if pair.live is not None else Health(MISSING)
     return HealthStatus(status=health.status, message=health.message) if health is not None else None

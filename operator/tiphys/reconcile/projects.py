@@ -3,6 +3,7 @@
 from tiphys.kube.errors import NotFound
 from tiphys.projects.permission import permits_app_namespace
 from tiphys.reconcile.finalizers import RESOURCES
+from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.reconcile.services import Services
 from tiphys.resources.identity import GVK, AppKey
 
@@ -20,7 +21,8 @@ async def finalize_project(services: Services, key: AppKey) -> None:
     control = services.settings.control_namespace
     for app in services.apps:
         used = (app.spec.project or "default") == project.metadata.name
-        if used and permits_app_namespace(project, app.metadata.namespace, control):
+        enabled = is_namespace_enabled(app.metadata.namespace, services.settings)
+        if used and enabled and permits_app_namespace(project, app.metadata.namespace, control):
             return
     body = {
         "metadata": {

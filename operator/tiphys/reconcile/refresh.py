@@ -61,10 +61,23 @@ class Timeouts(msgspec.Struct, frozen=True):
     soft: float
     hard: float = 0.0
 
+    @property
+    def shortest(self) -> float:
+        """Seconds between two looks without any event; 0: there are none."""
+        return min((seconds for seconds in (self.soft, self.hard) if seconds > 0), default=0.0)
+
 
 def is_skipped(app: Application) -> bool:
     """The user told us to leave this application alone (Go's ParseBool decides what is true)."""
     return (app.metadata.annotations or {}).get(SKIP_RECONCILE_ANNOTATION, "") in _TRUE
+
+
+def asked_refresh(app: Application) -> Refresh | None:
+    """The look that the refresh annotation asks for, if it is there."""
+    kind = (app.metadata.annotations or {}).get(REFRESH_ANNOTATION)
+    if kind is None:
+        return None
+    return Refresh(Level.FORCE, kind == "hard", f"refresh annotation {kind!r}", asked=True)
 
 
 def decide_refresh(
@@ -74,12 +87,18 @@ def decide_refresh(
     now: datetime,
     looked_at: datetime | None,
     timeouts: Timeouts,
+    hard_at: datetime | None = None,
 ) -> Refresh | None:
     """The first rule of applications.md 9 that applies, or None when nothing is due.
 
     A deeper look that was requested in memory is not lost to a rule that is content with less.
+
+    Args:
+        looked_at: the last look at the latest revision; None: not since the start.
+        hard_at: from when on the hard expiry counts, where it is not ``looked_at``: the last hard
+            look. Looks in between do not put it off (docs/differences.md).
     """
-    due = _due(app, now, looked_at, timeouts)
+    due = _due(app, now, looked_at, hard_at, timeouts)
     if requested is None or (due is not None and due.level >= requested):
         return due
     why = f"requested at level {int(requested)}"
@@ -88,12 +107,17 @@ def decide_refresh(
     return Refresh(requested, due.hard, f"{due.why}, {why}")
 
 
-def _due(app: Application, now: datetime, looked_at: datetime | None, timeouts: Timeouts) -> Refresh | None:
+def _due(
+    app: Application,
+    now: datetime,
+    looked_at: datetime | None,
+    hard_at: datetime | None,
+    timeouts: Timeouts,
+) -> Refresh | None:
     """What the stored application and the clock ask for."""
     status = app.status
-    kind = (app.metadata.annotations or {}).get(REFRESH_ANNOTATION)
-    if kind is not None:
-        return Refresh(Level.FORCE, kind == "hard", f"refresh annotation {kind!r}", asked=True)
+    if (asked := asked_refresh(app)) is not None:
+        return asked
     compared = status.sync.compared_to
     spec = app.spec
     sources = spec.effective_sources()
@@ -102,7 +126,7 @@ def _due(app: Application, now: datetime, looked_at: datetime | None, timeouts: 
     last = looked_at or (from_timestamp(status.reconciled_at) if status.reconciled_at else None)
     if last is None:
         return Refresh(Level.LATEST, timeouts.hard > 0, "never compared")
-    if timeouts.hard > 0 and last + timedelta(seconds=timeouts.hard) < now:
+    if timeouts.hard > 0 and (hard_at or last) + timedelta(seconds=timeouts.hard) < now:
         return Refresh(Level.LATEST, True, f"comparison expired (hard, {timeouts.hard:.0f} s)")
     if timeouts.soft > 0 and last + timedelta(seconds=timeouts.soft) < now:
         return Refresh(Level.LATEST, False, f"comparison expired ({timeouts.soft:.0f} s)")

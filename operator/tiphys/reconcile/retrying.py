@@ -12,7 +12,7 @@ import msgspec
 from tiphys.reconcile.durations import DurationError, parse_duration
 from tiphys.resources.application import Operation, OperationState, RetryStrategy
 from tiphys.resources.meta import NO_TIME
-from tiphys.resources.times import from_timestamp, to_timestamp
+from tiphys.resources.times import Timestamp, from_timestamp, to_timestamp
 
 RUNNING, TERMINATING, FAILED, ERROR, SUCCEEDED = "Running", "Terminating", "Failed", "Error", "Succeeded"
 COMPLETED = frozenset({FAILED, ERROR, SUCCEEDED})
@@ -21,6 +21,7 @@ TIMED_OUT = "operation is terminating due to timeout"
 BACKOFF_DURATION = 5.0
 BACKOFF_FACTOR = 2
 BACKOFF_CAP = 180.0
+CROWDED = timedelta(seconds=10)  # further ahead than this is another clock
 LONGEST = 366 * 86400.0  # seconds; no pause is longer, whatever a back-off without a cap amounts to
 
 
@@ -113,6 +114,18 @@ def remaining_time(state: OperationState, limit: float, now: datetime) -> float 
     if limit <= 0 or state.phase == TERMINATING:
         return None
     return limit - (now - from_timestamp(state.started_at)).total_seconds()
+
+
+def start_of(last: Timestamp, now: datetime) -> Timestamp:
+    """``startedAt`` of an operation that begins now, after one that began at ``last`` (``""``: none).
+
+    Hooks are told apart by it (``sync.ownership``), so two operations of one second may not share it:
+    the later one begins a second later.
+    """
+    begin = now.replace(microsecond=0)
+    if last and timedelta(0) <= (before := from_timestamp(last)) - begin <= CROWDED:
+        begin = before + timedelta(seconds=1)
+    return to_timestamp(begin)
 
 
 def with_changes(state: OperationState, **changes: Any) -> OperationState:

@@ -15,11 +15,13 @@ from tiphys.reconcile.notices import Notices
 from tiphys.reconcile.options import ControllerOptions
 from tiphys.reconcile.queue import Priority, WorkQueue
 from tiphys.reconcile.refresh import Level
+from tiphys.reconcile.retrying import start_of
 from tiphys.reconcile.stores import Store
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
 from tiphys.resources.project import AppProject
+from tiphys.resources.times import Timestamp
 from tiphys.settings.model import Settings
 from tiphys.settings.store import SettingsStore
 from tiphys.sync.cluster import SyncCluster
@@ -34,6 +36,8 @@ class Memory:
         self._requested: dict[AppKey, Level] = {}
         self._later: dict[AppKey, tuple[datetime, Level]] = {}
         self.looked_at: dict[AppKey, datetime] = {}
+        self.hard_at: dict[AppKey, datetime] = {}  # last hard look, or the first of any kind
+        self.started: dict[AppKey, Timestamp] = {}  # when the last operation began
         self.first_error: dict[AppKey, datetime] = {}
         self.rules: dict[AppKey, tuple[Any, Rules]] = {}  # compiled comparison rules and their inputs
         self.hold_until: dict[AppKey, datetime] = {}  # an operation between two waves
@@ -66,6 +70,8 @@ class Memory:
             self._requested,
             self._later,
             self.looked_at,
+            self.hard_at,
+            self.started,
             self.first_error,
             self.rules,
             self.hold_until,
@@ -110,6 +116,13 @@ class Services(msgspec.Struct, frozen=True, eq=False):
         else:
             self.memory.request(key, level)
         self.queue.add(key, priority, after=after)
+
+    def begin(self, app: Application, now: datetime) -> Timestamp:
+        """``startedAt`` of an operation of ``app`` that begins now; none has had it before."""
+        state = app.status.operation_state
+        last = max(self.memory.started.get(app.key, ""), state.started_at if state is not None else "")
+        begin = self.memory.started[app.key] = start_of(Timestamp(last), now)
+        return begin
 
     def forget(self, key: AppKey) -> None:
         """Drop what is remembered of an application that is gone."""
