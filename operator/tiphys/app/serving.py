@@ -39,6 +39,7 @@ from tiphys.server.services.projects.starting import normalize_all_tokens
 from tiphys.server.services.version import product_version
 from tiphys.server.sso.routes import SsoOptions, SsoRoutes
 from tiphys.server.state import State
+from tiphys.server.terminal.routes import TerminalRoutes
 from tiphys.server.webhooks.events import Push
 from tiphys.server.webhooks.receiver import Webhooks
 from tiphys.settings.clusters import Cluster
@@ -117,13 +118,14 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
         ),
     )
     closing.push_async_callback(sso.close)
+    terminal = TerminalRoutes(state, parts.guard, access.authenticator, http)
     options = msgspec.structs.replace(
         http,
         swagger=None if params.server_disable_swagger_ui else lambda: render(methods),
         badge=StateBadges(state),
         health=partial(_health, base),
         grpc_web=GrpcWeb(methods, invoker, limits, grpc.ledger, standard).handle,
-        extra_routes=(ExtraRoute("/api/webhook", webhooks.handle), *sso.routes()),
+        extra_routes=(ExtraRoute("/api/webhook", webhooks.handle), *sso.routes(), *terminal.routes()),
     )
     certificates = Certificates(
         settings, base.client, base.options.namespace, state.clock, insecure=params.server_insecure

@@ -5,7 +5,7 @@ kind is unknown; clients of other identities on the same cluster share it with t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -121,6 +121,21 @@ class Calls:
             path, purpose, params=params, headers=self._headers, idle_seconds=None
         ) as answer:
             yield answer
+
+    @asynccontextmanager
+    async def raw_websocket(
+        self,
+        path: str,
+        *,
+        protocols: Sequence[str],
+        params: Mapping[str, str] | None = None,
+        resource: str = "",
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A websocket (exec in Pods), as this client's identity. Raises ApiError, ClusterUnreachable."""
+        async with self._transport.websocket(
+            path, Purpose("get", resource), protocols=protocols, params=params, headers=self._headers
+        ) as socket:
+            yield socket
 
     async def _send(
         self,

@@ -1,8 +1,8 @@
 """Sending one request well: sessions, credentials, limits, retries, accounting.
 
 Two aiohttp sessions for each cluster: calls share a bounded pool of kept-alive connections, watches
-have a session without a limit (a watch holds its connection for minutes and must never starve the
-calls). What is repeated: 429 always, since the server did not begin; no connection always, since
+and websockets have sessions without a limit (they hold their connections for minutes and must never
+starve the calls). What is repeated: 429 always, since the server did not begin; no connection always, since
 nothing was sent; a broken connection, 502, 503, 504 and 500 with Retry-After only for requests that
 may be repeated (``repeatable``). Everything else is the caller's to judge. A 401 asks the credential
 source once more.
@@ -14,7 +14,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -32,6 +32,7 @@ USER_AGENT = "tiphys"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 65.0  # the API server ends ordinary requests after 60 s
 MAX_RETRY_AFTER_SECONDS = 30.0
+MAX_FRAME_BYTES = 1024 * 1024  # of a websocket; API servers send some 32 KiB at a time
 
 OnRequest = Callable[[str, str, int, bool], None]
 """Called after each attempt: verb, resource (plural with group), HTTP code (0: none), dry run."""
@@ -104,15 +105,16 @@ class Transport:
         self._on_begin = on_begin
         self._calls: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
+        self._sockets: aiohttp.ClientSession | None = None
         self._closed = False
 
     async def close(self) -> None:
         """Close all connections; requests in flight fail."""
         self._closed = True
-        for session in (self._calls, self._streams):
+        for session in (self._calls, self._streams, self._sockets):
             if session is not None:
                 await session.close()
-        self._calls = self._streams = None
+        self._calls = self._streams = self._sockets = None
 
     async def request(
         self,
@@ -218,6 +220,54 @@ class Transport:
                 self._account("GET", purpose, 0, started, 0.0, 0, 0, 1)
             raise self._unreachable(error) from error
 
+    @asynccontextmanager
+    async def websocket(
+        self,
+        path: str,
+        purpose: Purpose,
+        *,
+        protocols: Sequence[str],
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open a websocket (exec); it is closed with the block. One attempt.
+
+        Args:
+            protocols: subprotocols, the best first; the answer's ``protocol`` is the server's choice.
+
+        Raises:
+            ApiError: the server refused, in its own words.
+            ClusterUnreachable: no answer, or one that is no websocket.
+        """
+        started = time.monotonic()
+        code = 0
+        try:
+            authorization, context = await self.connection.authorize()
+            async with self._socket_session().ws_connect(
+                self._url(path, params),
+                protocols=protocols,
+                headers=self._headers(headers, authorization),
+                max_msg_size=MAX_FRAME_BYTES,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                **self._options(context),
+            ) as socket_:
+                code = 101
+                self._account("GET", purpose, code, started, 0.0, 0, 0, 1)
+                yield socket_
+        except ApiError as error:
+            if code == 0:
+                self._account("GET", purpose, error.status, started, 0.0, 0, 0, 1)
+                if error.status == 401:
+                    self.connection.credentials.forget()
+            raise
+        except ConnectionSettingsError as error:
+            raise ClusterUnreachable(self.connection.server, error.why) from error
+        except _no_answer() as error:
+            if code != 0:
+                raise  # of the block: its own affair
+            self._account("GET", purpose, 0, started, 0.0, 0, 0, 1)
+            raise self._unreachable(error) from error
+
     def _wait_before_retry(
         self, failure: ApiError | ClusterUnreachable, purpose: Purpose, attempt: int
     ) -> float | None:
@@ -237,26 +287,30 @@ class Transport:
         return None
 
     def _session(self, streaming: bool) -> aiohttp.ClientSession:
+        if streaming:
+            self._streams = self._streams or self._new_session(0)
+            return self._streams
+        self._calls = self._calls or self._new_session(self.limits.connections)
+        return self._calls
+
+    def _socket_session(self) -> aiohttp.ClientSession:
+        """A session of its own, since only a session can be told to read a refusal: aiohttp throws the
+        body of a failed handshake away."""
+        self._sockets = self._sockets or self._new_session(0, raise_for_status=_refused)
+        return self._sockets
+
+    def _new_session(self, limit: int, **more: Any) -> aiohttp.ClientSession:
         if self._closed:
             raise ClusterUnreachable(self.connection.server, "the client is closed")
-        session = self._streams if streaming else self._calls
-        if session is None:
-            shrink_tls_buffers()
-            limit = 0 if streaming else self.limits.connections
-            session = aiohttp.ClientSession(
-                connector=self._connector(limit),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": USER_AGENT},
-                skip_auto_headers=("Accept-Encoding", "Content-Type"),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS
-                ),
-            )
-            if streaming:
-                self._streams = session
-            else:
-                self._calls = session
-        return session
+        shrink_tls_buffers()
+        return aiohttp.ClientSession(
+            connector=self._connector(limit),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT},
+            skip_auto_headers=("Accept-Encoding", "Content-Type"),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
+            **more,
+        )
 
     def _connector(self, limit: int) -> aiohttp.BaseConnector:
         # The API server closes idle connections after 90 s or more: ours must go first, else a
@@ -342,6 +396,11 @@ def _alive_socket(address: Any) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
     return made
+
+
+async def _refused(answer: aiohttp.ClientResponse) -> None:
+    if answer.status >= 300:
+        raise api_error(answer.status, await answer.read(), _retry_after(answer))
 
 
 def _retry_after(answer: aiohttp.ClientResponse) -> float | None:
