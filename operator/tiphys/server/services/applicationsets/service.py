@@ -1,16 +1,15 @@
 """ApplicationSetService: the methods apart from the stream (api.md 9; applicationset.md 26).
 
-Rights are on the project of the template; nothing is masked. What a set would generate is not known
-here yet: ``Generate`` and ``dryRun`` say so after all their checks.
+Rights are on the project of the template. A set that the caller may not touch is answered as one that
+does not exist. What a set would generate is not known here yet: ``Generate`` and ``dryRun`` say so after
+all their checks.
 """
-
-from collections.abc import Awaitable
 
 from tiphys.kube.errors import AlreadyExists, ApiError, NotFound
 from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.resources.applicationset import ApplicationSet, ApplicationSetList, decode
 from tiphys.resources.gojson import dumps
-from tiphys.resources.identity import AppKey, Manifest
+from tiphys.resources.identity import AppKey
 from tiphys.resources.messages.applicationset import (
     ApplicationSetCreateRequest,
     ApplicationSetDeleteRequest,
@@ -31,11 +30,12 @@ from tiphys.server.api.failures import (
     failure_of,
     invalid_argument,
     not_found,
+    permission_denied,
     unimplemented,
     unknown,
 )
 from tiphys.server.api.rpc import Route, rpc
-from tiphys.server.guard import Guard
+from tiphys.server.guard import Guard, app_object, refusal
 from tiphys.server.services.applicationsets import rules
 from tiphys.server.services.applicationsets.watching import (
     ApplicationSetWatching,
@@ -51,6 +51,8 @@ from tiphys.server.streams.fanout import FanOut
 from tiphys.server.streams.fragments import Codec, Fragments
 
 PATH = "/api/v1/applicationsets"
+_NOT_READ = "error getting ApplicationSet: applicationset.argoproj.io"
+_NOT_DELETED = "error getting ApplicationSets: applicationsets.argoproj.io"
 NOT_YET = "generating Applications comes with the ApplicationSet controller, which is not there yet"
 
 
@@ -140,7 +142,10 @@ class ApplicationSetService:
         control = self._state.namespace
         self._guard.enforce(call, "applicationsets", "update", rbac_object(appset, control, namespace))
         if project_of(stored) != project_of(appset):
-            self._guard.enforce(call, "applicationsets", "update", rbac_object(stored, control))
+            # Whose the other set is, is told to those who know it.
+            known = self._guard.allows(call, "applicationsets", "get", rbac_object(stored, control))
+            enforce = self._guard.enforce if known else self._guard.enforce_masked
+            enforce(call, "applicationsets", "update", rbac_object(stored, control))
         updated = await self._appsets.merge(manifest, appset)
         self._audit.applicationset(call, updated, UPDATED, "updated ApplicationSets spec")
         return updated
@@ -157,9 +162,13 @@ class ApplicationSetService:
     async def delete(self, call: Call, request: ApplicationSetDeleteRequest) -> ApplicationSetResponse:
         """Delete a set."""
         key = AppKey(request.appset_namespace or self._state.namespace, request.name)
-        appset = decode(await _reading(self._appsets.read(key), "error getting ApplicationSets"))
-        control = self._state.namespace
-        self._guard.enforce(call, "applicationsets", "delete", rbac_object(appset, control))
+        try:
+            appset = decode(await self._appsets.read(key))
+        except NotFound:
+            raise self._absent(call, "delete", key, _NOT_DELETED) from None
+        name = rbac_object(appset, self._state.namespace)
+        if not self._guard.allows(call, "applicationsets", "delete", name):
+            raise self._absent(call, "delete", key, _NOT_DELETED)
         await self._appsets.delete(appset)
         self._audit.applicationset(call, appset, DELETED, "deleted ApplicationSets")
         return ApplicationSetResponse()
@@ -174,11 +183,25 @@ class ApplicationSetService:
         """
         namespace = namespace or self._state.namespace
         self._enabled(namespace)
-        appset = self._state.appsets.get(AppKey(namespace, name))
-        if appset is None:
-            raise not_found(f'error getting ApplicationSet: applicationset.argoproj.io "{name}" not found')
-        self._guard.enforce(call, "applicationsets", "get", rbac_object(appset, self._state.namespace))
+        key, control = AppKey(namespace, name), self._state.namespace
+        appset = self._state.appsets.get(key)
+        if appset is None or not self._guard.allows(
+            call, "applicationsets", "get", rbac_object(appset, control)
+        ):
+            raise self._absent(call, "get", key, _NOT_READ)
         return appset
+
+    def _absent(self, call: Call, action: str, key: AppKey, text: str) -> ApiFailure:
+        """What is said of a set that is not there or not the caller's: that it is not there, to who could
+        have a set of this name in some project; everybody else is refused. Neither names its project."""
+        permits = self._guard.permits(call, "applicationsets", action)
+        control = self._state.namespace
+        if any(
+            permits(app_object(project.name, key.namespace, key.name, control))
+            for project in self._state.projects
+        ):
+            return not_found(f'{text} "{key.name}" not found')
+        return permission_denied(refusal(call.identity, "applicationsets", action, key.name))
 
     async def _admitted(self, call: Call, appset: ApplicationSet | None) -> tuple[ApplicationSet, str]:
         """A set that may be created by the caller, and its namespace."""
@@ -224,13 +247,6 @@ def tree_of(appset: ApplicationSet) -> ApplicationSetTree:
     ]
     nodes.sort(key=lambda node: f"{node.group}/{node.kind}/{node.namespace}/{node.name}")
     return ApplicationSetTree(nodes=tuple(nodes))
-
-
-async def _reading(manifest: Awaitable[Manifest], prefix: str) -> Manifest:
-    try:
-        return await manifest
-    except NotFound as error:
-        raise _wrapped(error, prefix) from None
 
 
 def _wrapped(error: ApiError, prefix: str) -> ApiFailure:

@@ -12,8 +12,14 @@ from tiphys.resources.messages.repository import RepoAccessQuery, RepoQuery, Rep
 from tiphys.resources.messages.stored_repositories import Repository as Message
 from tiphys.resources.messages.stored_repositories import RepositoryList
 from tiphys.server.api.calls import Call
-from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, not_found
-from tiphys.server.guard import Guard
+from tiphys.server.api.failures import (
+    ApiFailure,
+    Code,
+    invalid_argument,
+    not_found,
+    permission_denied,
+)
+from tiphys.server.guard import Guard, refusal
 from tiphys.server.services.differing import spec_differs
 from tiphys.server.services.repositories.connections import ConnectionStates
 from tiphys.server.services.repositories.resolving import (
@@ -77,7 +83,9 @@ class Side:
             ApiFailure: the caller may not get it.
         """
         found = self._lookup(url, project)
-        self._guard.enforce(call, self._resource, "get", rbac_object(found.project, found.url))
+        if not self._guard.allows(call, self._resource, "get", rbac_object(found.project, found.url)):
+            # In the words of the question: those of what is stored would tell that it is.
+            raise permission_denied(refusal(call.identity, self._resource, "get", without_password(url)))
         return found
 
     # --- writing ---------------------------------------------------------------------------------
@@ -130,7 +138,10 @@ class Side:
         wanted = given(message)
         before = self._lookup(wanted.url, wanted.project)
         for each in (before, wanted):
-            self._guard.enforce(call, self._resource, "update", rbac_object(each.project, each.url))
+            if not self._guard.allows(call, self._resource, "update", rbac_object(each.project, each.url)):
+                # In the words of the question: those of what is stored would tell that it is.
+                name = rbac_object(wanted.project, without_password(wanted.url))
+                raise permission_denied(refusal(call.identity, self._resource, "update", name))
         if not before.secret_name:
             raise not_found(f"repo '{without_password(wanted.url)}' not found")
         await self._store(find_exact(self._all(), wanted.url, wanted.project), message)
