@@ -104,6 +104,10 @@ class Discovery:
             self._api_versions = tuple(sorted(names))
         return self._api_versions
 
+    def knows_version(self, api_version: str) -> bool:
+        """Whether the kinds of a group and version could be read."""
+        return api_version in self._group_versions and api_version not in self.failed_groups
+
     def resource(self, gvk: GVK) -> ApiResource | None:
         """Exactly this version, or ``None``."""
         return self._by_gvk.get(gvk)

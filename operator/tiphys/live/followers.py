@@ -1,7 +1,7 @@
 """One follower for every kind that is served, wanted and permitted.
 
 ``run()`` reads discovery, starts the followers, and keeps their set equal to what the cluster
-serves: when a CRD or APIService changes, discovery is read again until what the CRDs promise is
+serves: when a CRD or APIService changes, discovery is read again until what they promise is
 there. A changed definition also makes the kinds that cannot be read try again at once.
 """
 
@@ -12,7 +12,7 @@ from typing import Protocol
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.discovery import ApiResource, Discovery
 from tiphys.kube.errors import KubeError
-from tiphys.live.depth import CRD
+from tiphys.live.depth import API_SERVICE, CRD
 from tiphys.live.following import Follower, Times
 from tiphys.live.objects import KindSink, Objects
 from tiphys.live.outage import Backoff, Outage
@@ -28,7 +28,8 @@ LISTS_AT_ONCE = 12
 DISCOVERY_SECONDS = 600.0
 DEBOUNCE_SECONDS = 0.3
 EXPECT_ATTEMPTS = 9
-"""Times discovery is asked again for kinds that a CRD promises (growing pauses, about 25 s)."""
+"""Times discovery is asked again for kinds that a CRD or an APIService promises (growing pauses, about
+25 s)."""
 
 Place = tuple[GroupKind, str]
 """A kind and the namespace it is followed in (``""``: everywhere)."""
@@ -275,7 +276,11 @@ class Followers:
 
 
 def _promises_kept(discovery: Discovery, store: Store) -> bool:
-    """Whether what is served agrees with the CRDs."""
+    """Whether what is served agrees with the CRDs and with the APIServices that are available."""
+    for service in store.of_kind(API_SERVICE):
+        for gvk in service.details.serves:
+            if service.details.established and not discovery.knows_version(gvk.api_version):
+                return False  # another server answers now; its kinds come a moment later
     crds = store.of_kind(CRD)
     for crd in crds:
         details = crd.details

@@ -20,6 +20,7 @@ from tiphys.health.model import Health, failed
 from tiphys.kube.discovery import ApiResource
 from tiphys.live.depth import (
     ALWAYS_DEEP,
+    API_SERVICE,
     CRD,
     CSV,
     ENDPOINTS,
@@ -267,7 +268,7 @@ class KindReader:
         if self.kind in STATEFUL_SETS:
             claims = (whole.get("spec") or {}).get("volumeClaimTemplates") or ()
             templates = tuple(str((claim.get("metadata") or {}).get("name") or "") for claim in claims)
-        serves, established = _promises(whole) if self.kind == CRD else ((), False)
+        serves, established = _promises(self.kind, whole)
         return msgspec.structs.replace(
             details,
             body=body,
@@ -400,8 +401,24 @@ def _wants_digest(annotations: dict[str, str | None]) -> bool:
     return IGNORE_UPDATES_ANNOTATION in annotations
 
 
-def _promises(crd: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
-    """What a CRD serves, and whether it is established."""
+def _promises(of: GroupKind, whole: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
+    """What a CRD or the APIService of another server serves (of the latter no kind is known), and
+    whether it is established, or available."""
+    if of == API_SERVICE:
+        return _promised_by_service(whole)
+    if of != CRD:
+        return (), False
+    return _promised_by_definition(whole)
+
+
+def _promised_by_service(service: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
+    spec = service.get("spec") or {}
+    if not spec.get("service"):
+        return (), False  # served by the API server itself
+    return (GVK(spec.get("group") or "", spec.get("version") or "", ""),), _holds(service, "Available")
+
+
+def _promised_by_definition(crd: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
     spec = crd.get("spec") or {}
     group, kind = spec.get("group") or "", (spec.get("names") or {}).get("kind") or ""
     serves = tuple(
@@ -409,8 +426,9 @@ def _promises(crd: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
         for version in spec.get("versions") or ()
         if version.get("served")
     )
-    conditions = (crd.get("status") or {}).get("conditions") or ()
-    established = any(
-        each.get("type") == "Established" and each.get("status") == "True" for each in conditions
-    )
-    return serves, established
+    return serves, _holds(crd, "Established")
+
+
+def _holds(whole: dict[str, Any], condition: str) -> bool:
+    conditions = (whole.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == condition and each.get("status") == "True" for each in conditions)

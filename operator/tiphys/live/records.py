@@ -64,7 +64,7 @@ class Details(msgspec.Struct, frozen=True):
     templates: tuple[str, ...] = ()
     """Names of a StatefulSet's claim templates."""
     serves: tuple[GVK, ...] = ()
-    """What an established CRD promises to serve."""
+    """What a CRD, or the APIService of another server (without a kind), promises to serve."""
     established: bool = False
 
 
