@@ -17,6 +17,7 @@ from tiphys.reconcile.connecting import Connecting
 from tiphys.reconcile.controller import Controller
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
+from tiphys.reconcile.inspecting.labelling import VersionLabels
 from tiphys.reconcile.options import live_options
 from tiphys.reconcile.picture import app_samples, cluster_samples, event_labels
 from tiphys.reconcile.queue import WorkQueue
@@ -47,10 +48,18 @@ class Controllers(msgspec.Struct, frozen=True, eq=False):
             serving(endpoints, host="0.0.0.0", port=params.controller_metrics_port)
         )
         base.options.on_listening("controller-metrics", port)
+        labels = VersionLabels(
+            services.pool,
+            base.client,
+            base.settings,
+            base.options.namespace,
+            lambda: base.settings.snapshot.params.update_cluster_info_timeout,
+        )
         return {
             "clusters": services.pool.run(),
             "events": services.events.run(),
             "controller": self.controller.run(),
+            "labels": labels.run(),
             "counters": _restart_counters(services.metrics, params.metrics_cache_expiration),
         }
 
