@@ -6,6 +6,7 @@ are remembered in the same way, so that checking a monorepo's symbolic links is 
 whole repository at each commit.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -49,6 +50,7 @@ class Trees:
         self._cache = cache
         self._roots: OrderedDict[str, str] = OrderedDict()
         self._links: OrderedDict[str, Mapping[str, str]] = OrderedDict()
+        self._searching = asyncio.Lock()
 
     async def root(self, sha: str) -> str:
         """Object id of the root directory of a commit. Raises CorruptMirror if it is not there."""
@@ -136,10 +138,20 @@ class Trees:
 
     async def links(self, oid: str) -> Mapping[str, str]:
         """Path below the tree → target text of every symbolic link in it, at any depth."""
+        known = self._known_links(oid)
+        if known is not None:
+            return known
+        async with self._searching:  # all workers ask at once for a new commit: one walk answers them
+            known = self._known_links(oid)
+            return known if known is not None else await self._find_links(oid)
+
+    def _known_links(self, oid: str) -> Mapping[str, str] | None:
         known = self._links.get(oid)
         if known is not None:
             self._links.move_to_end(oid)
-            return known
+        return known
+
+    async def _find_links(self, oid: str) -> Mapping[str, str]:
         # trees of one level are read together; results are put together from the leaves up
         levels: list[dict[str, Directory]] = []
         level = [oid]
