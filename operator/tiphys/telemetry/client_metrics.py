@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from tiphys.telemetry.tallies import Tally, TallyCounter, TallyHistogram
+
 LATENCY_BUCKETS = (0.005, 0.1, 0.5, 2, 8, 30)
 SIZE_BUCKETS = (64, 512, 4096, 65536, 1048576, 16777216)
 
@@ -35,11 +37,11 @@ def verb_label(verb: str) -> str:
 class _Series(NamedTuple):
     """What one kind of request counts in; looking these up costs more than counting."""
 
-    duration: Histogram
-    limiter: Histogram
-    sent: Histogram
-    received: Histogram
-    total: Counter
+    duration: Tally
+    limiter: Tally
+    sent: Tally
+    received: Tally
+    total: tuple[str, str, str]
 
 
 class ClientMetrics:
@@ -61,21 +63,25 @@ class ClientMetrics:
             "Age of the client certificate at its last rotation.",
             registry=registry,
         )
-        self._duration = histogram(
+
+        def tally(name: str, text: str, labels: str, buckets: tuple[float, ...]) -> TallyHistogram:
+            return TallyHistogram(f"argocd_kubectl_{name}", text, labels, buckets, registry)
+
+        self._duration = tally(
             "request_duration_seconds", "Seconds of a request.", "host verb", LATENCY_BUCKETS
         )
         self._dns = histogram(
             "dns_resolution_duration_seconds", "Seconds of a look-up.", "host", LATENCY_BUCKETS
         )
-        self._limiter = histogram(
+        self._limiter = tally(
             "rate_limiter_duration_seconds",
             "Seconds a request waited for its turn.",
             "host verb",
             LATENCY_BUCKETS,
         )
-        self._sent = histogram("request_size_bytes", "Bytes of a request.", "host method", SIZE_BUCKETS)
-        self._received = histogram("response_size_bytes", "Bytes of an answer.", "host method", SIZE_BUCKETS)
-        self._total = counter("requests", "Requests.", "host method code")
+        self._sent = tally("request_size_bytes", "Bytes of a request.", "host method", SIZE_BUCKETS)
+        self._received = tally("response_size_bytes", "Bytes of an answer.", "host method", SIZE_BUCKETS)
+        self._total = TallyCounter("argocd_kubectl_requests", "Requests.", "host method code", registry)
         self._retries = counter("request_retries", "Requests made again.", "host method code")
         self._exec = counter("exec_plugin_call", "Calls of credential plugins.", "code call_status")
         self._transports = Gauge(
@@ -106,18 +112,18 @@ class ClientMetrics:
         series.limiter.observe(waited_seconds)
         series.sent.observe(sent_bytes)
         series.received.observe(received_bytes)
-        series.total.inc()
+        self._total.inc(series.total)
         if retry:
             self._retries.labels(host, method.upper(), str(code) if code else "<error>").inc()
 
     def _series_of(self, host: str, verb: str, method: str, code: int) -> "_Series":
         purpose, method = verb_label(verb), method.upper()
         return _Series(
-            self._duration.labels(host, purpose),
-            self._limiter.labels(host, purpose),
-            self._sent.labels(host, method),
-            self._received.labels(host, method),
-            self._total.labels(host, method, str(code) if code else "<error>"),
+            self._duration.of((host, purpose)),
+            self._limiter.of((host, purpose)),
+            self._sent.of((host, method)),
+            self._received.of((host, method)),
+            (host, method, str(code) if code else "<error>"),
         )
 
     def dns_resolved(self, host: str, seconds: float) -> None:

@@ -22,7 +22,6 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import Metric
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from tiphys.telemetry.client_metrics import ClientMetrics
@@ -33,6 +32,7 @@ from tiphys.telemetry.pictures import (
     label_columns,
 )
 from tiphys.telemetry.queues import QueueMetrics, QueueObserver
+from tiphys.telemetry.tallies import TallyCounter
 
 __all__ = [
     "AppLabels",
@@ -104,10 +104,11 @@ class ControllerMetrics:
         self._reconcile = self._histogram(
             "argocd_app_reconcile", "Seconds an application reconcile took.", "namespace dest_server"
         )
-        self._k8s_requests = self._counter(
-            "argocd_app_k8s_request_total",
+        self._k8s_requests = TallyCounter(
+            "argocd_app_k8s_request",
             "Kubernetes requests made while reconciling or syncing an application.",
             "namespace name project server response_code verb resource_kind resource_namespace dry_run",
+            self.registry,
         )
         self._kubectl_exec = self._counter(
             "argocd_kubectl_exec_total", "Writes made to destination clusters.", "hostname command"
@@ -118,8 +119,8 @@ class ControllerMetrics:
             ["hostname", "command"],
             registry=self.registry,
         )
-        self._cluster_events = self._counter(
-            "argocd_cluster_events_total", "Watch events processed.", "server group kind"
+        self._cluster_events = TallyCounter(
+            "argocd_cluster_events", "Watch events processed.", "server group kind", self.registry
         )
         self._events_processing = self._histogram(
             "argocd_resource_events_processing", "Seconds a batch of watch events took.", "server"
@@ -177,9 +178,9 @@ class ControllerMetrics:
         dry_run: bool,
     ) -> None:
         """A Kubernetes request made for an application; ``code`` 0 means no answer."""
-        self._k8s_requests.labels(
-            app.namespace, app.name, app.project, server, str(code), verb, kind, namespace, _bool(dry_run)
-        ).inc()
+        self._k8s_requests.inc(
+            (app.namespace, app.name, app.project, server, str(code), verb, kind, namespace, _bool(dry_run))
+        )
 
     def write_started(self, command: str) -> None:
         """A write (``apply``, ``create``, ``replace``, ``auth``) began."""
@@ -192,7 +193,7 @@ class ControllerMetrics:
 
     def cluster_event(self, server: str, group: str, kind: str, count: int = 1) -> None:
         """Watch events of a kind were processed."""
-        self._cluster_events.labels(server, group, kind).inc(count)
+        self._cluster_events.inc((server, group, kind), count)
 
     def events_processed(self, server: str, *, seconds: float, count: int) -> None:
         """A batch of watch events was processed."""
@@ -214,7 +215,7 @@ class ControllerMetrics:
             self._cluster_events,
             self._events_processing,
         ):
-            _clear(metric)
+            metric.clear()
 
     def exposition(self) -> bytes:
         """What ``/metrics`` answers, in the Prometheus text format."""
@@ -236,10 +237,6 @@ class _WithoutCreated(Collector):
         for family in self._registry.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
-
-
-def _clear(metric: MetricWrapperBase) -> None:
-    metric.clear()
 
 
 def _bool(value: bool) -> str:
