@@ -52,6 +52,8 @@ _fields: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
     "log_fields", default=MappingProxyType({})
 )
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -108,12 +110,12 @@ class LineFormatter(logging.Formatter):
         self._json = style == "json"
         self._redact = redact
         self._time_layout = time_layout or RFC_3339
+        self._second, self._time = -1, ""  # of the last line: many lines share their second
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        moment = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, Any] = {
-            "time": write_time(self._time_layout, moment),
+            "time": self._time_of(record.created),
             "level": _LEVEL_NAMES.get(record.levelno, record.levelname.lower()),
             "msg": self._redact(_message(record)),
         }
@@ -124,8 +126,15 @@ class LineFormatter(logging.Formatter):
         elif record.stack_info:
             line["stack"] = self._redact(record.stack_info)
         if self._json:
-            return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+            return _JSON.encode(line)
         return " ".join(f"{key}={_quoted(value)}" for key, value in line.items())
+
+    def _time_of(self, moment: float) -> str:
+        if self._time_layout == RFC_3339 and int(moment) == self._second:
+            return self._time
+        self._second = int(moment)
+        self._time = write_time(self._time_layout, datetime.fromtimestamp(moment, UTC))
+        return self._time
 
     def _plain(self, value: Any) -> Any:
         if value is None or isinstance(value, bool | int | float):
