@@ -340,12 +340,38 @@ async def test_all_clusters_of_a_name_are_deleted_or_none(shop: House) -> None:
         await shop.call(
             f"{SERVICE}/Create", {"cluster": {"server": server, "name": "twins", "config": config_of(shop)}}
         )
-    deleter = shop.user("deleter", f"clusters, delete, {min(servers)}")
+    deleter = shop.user("deleter", f"clusters, delete, {min(servers)}", "clusters, get, *")
     by_name = {"id": {"type": "name", "value": "twins"}}
     assert await shop.refused(f"{SERVICE}/Delete", by_name, by=deleter) == MASKED
     assert all(shop.state.settings.clusters.get(server) for server in servers)
     await shop.call(f"{SERVICE}/Delete", by_name)
     assert not set(servers) & set(shop.state.settings.clusters.by_server)
+
+
+async def test_clusters_of_others_are_not_in_the_way(shop: House) -> None:
+    """Two projects have a cluster of one name; neither learns of the other's."""
+    servers = {project: server_of(shop) for project in ("cl-one", "cl-two")}
+    for project, server in servers.items():
+        body = {"server": server, "name": "same", "project": project, "config": config_of(shop)}
+        await shop.call(f"{SERVICE}/Create", {"cluster": body})
+    by_name = {"id": {"type": "name", "value": "same"}}
+    for project, server in servers.items():
+        owner = shop.user(f"{project}-owner", f"clusters, *, {project}/*")
+        assert (await shop.call(f"{SERVICE}/Get", by_name, by=owner))["server"] == server
+        for asked in ({"name": "same"}, by_name, {}):
+            listed = await shop.call(f"{SERVICE}/List", asked, by=owner)
+            assert [each["server"] for each in listed["items"]] == [server]
+    # a server that is another's: neither what it has nor where it differs
+    thief = shop.user("cl-two-owner", "clusters, *, cl-two/*")
+    for config in (config_of(shop), {**config_of(shop), "username": "x"}):
+        for upsert in (False, True):
+            body = {"server": servers["cl-one"], "name": "same", "project": "cl-two", "config": config}
+            request = {"cluster": body, "upsert": upsert}
+            assert await shop.refused(f"{SERVICE}/Create", request, by=thief) == MASKED
+    await shop.call(f"{SERVICE}/Delete", by_name, by=thief)
+    kept = shop.state.settings.clusters.by_server
+    assert servers["cl-one"] in kept
+    assert servers["cl-two"] not in kept
 
 
 async def test_a_secret_that_somebody_wrote_is_only_let_go_of(shop: House) -> None:

@@ -69,8 +69,9 @@ class ClusterService:
 
     @rpc("List", Route("GET", PATH))
     async def list(self, call: Call, request: ClusterQuery) -> ClusterList:
-        """The clusters that the caller may read; each filter keeps the first that matches."""
-        found = self._state.settings.clusters.all()
+        """The clusters that the caller may read; each filter keeps the first of them that matches."""
+        permitted = self._guard.permits(call, "clusters", "get")
+        found = tuple(each for each in self._state.settings.clusters.all() if permitted(rbac_object(each)))
         server, name = _asked(request) if request.id is not None else ("", "")
         for key, wanted in (
             (_server, server),
@@ -80,10 +81,7 @@ class ClusterService:
         ):
             if wanted:
                 found = tuple(each for each in found if key(each) == wanted)[:1]
-        permitted = self._guard.permits(call, "clusters", "get")
-        return ClusterList(
-            items=tuple([await self._shown(each) for each in found if permitted(rbac_object(each))])
-        )
+        return ClusterList(items=tuple([await self._shown(each) for each in found]))
 
     @rpc("Get", Route("GET", ONE))
     async def get(self, call: Call, request: ClusterQuery) -> Cluster:
@@ -111,6 +109,10 @@ class ClusterService:
             else:
                 return await self._taken(answer, version)
         before = secrets.read_secret(existing)
+        name = rbac_object(secrets.usable_cluster(existing))
+        if not self._guard.allows(call, "clusters", "create", name):
+            # What is somebody else's is not compared: that it is taken is all there is to learn.
+            self._guard.enforce_masked(call, "clusters", "get", name)
         if secrets.is_same(before, cluster):
             return await self._taken(existing, version)
         if request.upsert:
@@ -181,11 +183,22 @@ class ClusterService:
         if server:
             found = clusters.by_server.get(server)
         elif name:
-            found = next((each for each in clusters.all() if _name(each) == name), None)
+            named = self._named(call, name, action)
+            found = named[0] if named else None
         if found is None:
             raise permission_denied()
         self._guard.enforce_masked(call, "clusters", action, rbac_object(found))
         return found
+
+    def _named(self, call: Call, name: str, action: str) -> tuple[stored.Cluster, ...]:
+        """The clusters of a name as far as the caller may know of them: somebody else's of the same name
+        is not in the way."""
+        may_see, may_act = (self._guard.permits(call, "clusters", each) for each in ("get", action))
+        return tuple(
+            each
+            for each in self._state.settings.clusters.all()
+            if _name(each) == name and (may_see(rbac_object(each)) or may_act(rbac_object(each)))
+        )
 
     def _reach_all(self, call: Call, request: ClusterQuery, action: str) -> tuple[stored.Cluster, ...]:
         """As :meth:`_reach`; by name, all clusters of that name."""
@@ -193,7 +206,7 @@ class ClusterService:
         server, name = _asked(request)
         if server:
             return (first,)
-        named = tuple(each for each in self._state.settings.clusters.all() if _name(each) == name)
+        named = self._named(call, name, action)
         for each in named:
             self._guard.enforce_masked(call, "clusters", action, rbac_object(each))
         return named

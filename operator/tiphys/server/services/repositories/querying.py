@@ -25,7 +25,7 @@ from tiphys.resources.project import AppProject
 from tiphys.resources.source import ApplicationSource
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import invalid_argument, not_found, permission_denied
-from tiphys.server.guard import Guard
+from tiphys.server.guard import Guard, app_object
 from tiphys.server.services.repositories.resolving import rbac_object
 from tiphys.server.services.repositories.side import MISSING, Side
 from tiphys.server.state import State
@@ -69,13 +69,14 @@ class Questions:
         repository = self._side.usable(call, source.repo_url, request.app_project)
         key = self._key_of(request.app_name)
         app = self._state.apps.get(key)
+        is_others = app is not None and request.app_project != app.spec.project
+        if app is not None and is_others and not self._knows(call, app):
+            app, is_others = None, False  # as if it were not there
         name = rbac_object(request.app_project, request.app_name)
         self._guard.enforce(call, "applications", "get", name)
         if app is None:
             self._guard.enforce(call, "applications", "create", name)
-        elif request.app_project != app.spec.project or not is_known_source(
-            app, source, request.source_index, request.version_id
-        ):
+        elif is_others or not is_known_source(app, source, request.source_index, request.version_id):
             raise permission_denied()
         project = self._permitting_project(request.app_project, source.repo_url)
         try:
@@ -83,6 +84,11 @@ class Questions:
         except RevisionNotFound as error:
             raise invalid_argument(error.message) from error  # as for a path that is not there
         return await app_details(self._state.renderer, wanted)
+
+    def _knows(self, call: Call, app: Application) -> bool:
+        metadata = app.metadata
+        name = app_object(app.spec.project, metadata.namespace, metadata.name, self._state.namespace)
+        return self._guard.allows(call, "applications", "get", name)
 
     def _key_of(self, name: str) -> AppKey:
         """``namespace/name``, or a name in the control plane's namespace."""

@@ -138,9 +138,11 @@ class Side:
         wanted = given(message)
         before = self._lookup(wanted.url, wanted.project)
         for each in (before, wanted):
-            if not self._guard.allows(call, self._resource, "update", rbac_object(each.project, each.url)):
-                # In the words of the question: those of what is stored would tell that it is.
-                name = rbac_object(wanted.project, without_password(wanted.url))
+            name = rbac_object(each.project, each.url)
+            if not self._guard.allows(call, self._resource, "update", name):
+                # In the words of the question, unless the caller knows what is stored.
+                shown = each if self._guard.allows(call, self._resource, "get", name) else wanted
+                name = rbac_object(shown.project, without_password(shown.url))
                 raise permission_denied(refusal(call.identity, self._resource, "update", name))
         if not before.secret_name:
             raise not_found(f"repo '{without_password(wanted.url)}' not found")
