@@ -15,7 +15,7 @@ import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +32,7 @@ USER_AGENT = "tiphys"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 65.0  # the API server ends ordinary requests after 60 s
 MAX_RETRY_AFTER_SECONDS = 30.0
+CLOSE_SECONDS = 0.5  # for the good-bye of a websocket; until then its data is thrown away
 MAX_FRAME_BYTES = 1024 * 1024  # of a websocket; API servers send some 32 KiB at a time
 
 OnRequest = Callable[[str, str, int, bool], None]
@@ -243,17 +244,22 @@ class Transport:
         code = 0
         try:
             authorization, context = await self.connection.authorize()
-            async with self._socket_session().ws_connect(
+            socket_ = await self._socket_session().ws_connect(
                 self._url(path, params),
                 protocols=protocols,
                 headers=self._headers(headers, authorization),
                 max_msg_size=MAX_FRAME_BYTES,
-                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
                 **self._options(context),
-            ) as socket_:
-                code = 101
-                self._account("GET", purpose, code, started, 0.0, 0, 0, 1)
+            )
+            code = 101
+            self._account("GET", purpose, code, started, 0.0, 0, 0, 1)
+            try:
                 yield socket_
+            finally:
+                # aiohttp waits for the other side's good-bye as long as something else comes.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await socket_.close()
         except ApiError as error:
             if code == 0:
                 self._account("GET", purpose, error.status, started, 0.0, 0, 0, 1)

@@ -71,20 +71,23 @@ class ExecServer:
             return web.json_response(self.refuse, status=self.refuse["code"])
         socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io", "v4.channel.k8s.io"))
         await socket.prepare(request)
-        for channel in (1, 2, 3):
-            await socket.send_bytes(bytes((channel,)))
         await self._count(1)
         try:
-            command = request.query["command"]
-            act = self.acts.get(command)
-            if act is None:
-                await self.end(socket, failure(f'exec: "{command}": executable file not found in $PATH'))
-            else:
-                await act(socket)
+            with suppress(ConnectionError):
+                await self._run(socket, request.query["command"])
         finally:
             await self._count(-1)
             await socket.close()
         return socket
+
+    async def _run(self, socket: web.WebSocketResponse, command: str) -> None:
+        for channel in (1, 2, 3):
+            await socket.send_bytes(bytes((channel,)))
+        act = self.acts.get(command)
+        if act is None:
+            await self.end(socket, failure(f'exec: "{command}": executable file not found in $PATH'))
+        else:
+            await act(socket)
 
     async def _count(self, step: int) -> None:
         async with self.changed:

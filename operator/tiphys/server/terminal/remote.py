@@ -53,12 +53,13 @@ class Ending(msgspec.Struct, frozen=True):
         causes = self.details.causes or () if self.details else ()
         return next((cause.message for cause in causes if cause.reason == "ExitCode"), "")
 
-    def began(self, *, was_used: bool) -> bool:
-        """Whether there was such a program: a runtime that finds none says so with a failure of its own,
-        or with the codes that shells use for it (which count only as long as nothing was typed)."""
-        if self.status != "Failure":
+    def began(self, *, was_used: bool, has_written: bool) -> bool:
+        """Whether there was such a program: a runtime that finds none says so with a failure of its own
+        and nothing else, or (after a text) with the codes that shells use for it; but what is typed after
+        some output is typed into a shell."""
+        if self.status != "Failure" or was_used:
             return True
-        return bool(self.exit_code) and (was_used or self.exit_code not in _NOT_FOUND)
+        return self.exit_code not in _NOT_FOUND if self.exit_code else has_written
 
 
 BROKEN = Ending("Failure", "Broken", "the connection to the cluster broke")
@@ -70,12 +71,18 @@ class Program:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse):
         self._socket = socket
         self.ending: Ending = BROKEN
-        self.was_used = False
+        self._was_used = False
+        self.has_written = False
 
     @property
     def began(self) -> bool:
         """Once it ended: whether it ever ran."""
-        return self.ending.began(was_used=self.was_used)
+        return self.ending.began(was_used=self._was_used, has_written=self.has_written)
+
+    @property
+    def complaint(self) -> str:
+        """Once it ended: what went wrong beside the program itself, or ``""``."""
+        return self.ending.message if self.ending.status == "Failure" and not self.ending.exit_code else ""
 
     async def outputs(self) -> AsyncIterator[bytes]:
         """Everything it writes, until it ends."""
@@ -86,6 +93,7 @@ class Program:
             if not data:
                 continue  # the greeting of a channel
             if channel[0] in (STDOUT, STDERR):
+                self.has_written = True
                 yield data
             elif channel[0] == ERROR:
                 self.ending = _ending(data)
@@ -93,7 +101,7 @@ class Program:
 
     async def type(self, data: bytes) -> None:
         """Give it input. Raises ConnectionError."""
-        self.was_used = True
+        self._was_used = self._was_used or self.has_written
         await self._type(data)
 
     async def resize(self, rows: int, columns: int) -> None:

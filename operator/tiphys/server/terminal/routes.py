@@ -167,10 +167,10 @@ class TerminalRoutes:
             code = await session.run()
         finally:
             log.info("terminal closed", extra=said)
-            await _close(request, socket, code)
+            await close(request, socket, code)
 
 
-async def _close(request: web.Request, socket: web.WebSocketResponse, code: int) -> None:
+async def close(request: web.Request, socket: web.WebSocketResponse, code: int) -> None:
     """Say good-bye; a client that does not listen is cut off."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS + 1):

@@ -5,7 +5,8 @@ each time after the caller's standing was looked at anew; what the program write
 pings go both ways, and with them the standing of those who only watch. Nothing is queued: who does not
 take what is there makes the other side wait.
 
-Shells are tried in turn until one begins. A program is asked to end when its browser is gone.
+Shells are tried in turn until one begins; what was typed into one that did not goes to the next. A
+program is asked to end when its browser is gone.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from tiphys.server.terminal.remote import Program
 
 DENIED = "Permission denied"
 HANG_UP_SECONDS = 1.0
+MOST_UNHEARD = 64 * 1024
 
 Start = Callable[[str], AbstractAsyncContextManager[Program]]
 
@@ -54,6 +56,7 @@ class Session:
         self._program: Program | None = None
         self._stands = asyncio.Event()
         self._size: tuple[int, int] | None = None
+        self._unheard = b""
 
     async def run(self) -> int:
         """Until it is over; the code to close the browser's websocket with."""
@@ -81,13 +84,19 @@ class Session:
             if self._program is not None:
                 await self._program.resize(*self._size)
         elif frame.data:
+            await self._type(frame.data.encode())
+
+    async def _type(self, data: bytes) -> None:
+        while self._program is None:
             await self._stands.wait()
-            if self._program is not None:
-                try:
-                    async with asyncio.timeout(self._times.unread):
-                        await self._program.type(frame.data.encode())
-                except TimeoutError:
-                    raise _Over from None  # a program that takes no input for so long is lost
+            await asyncio.sleep(0)
+        if not self._program.has_written and len(self._unheard) + len(data) <= MOST_UNHEARD:
+            self._unheard += data
+        try:
+            async with asyncio.timeout(self._times.unread):
+                await self._program.type(data)
+        except TimeoutError:
+            raise _Over from None  # a program that takes no input for so long is lost
 
     async def _play(self) -> None:
         why = ""
@@ -96,6 +105,8 @@ class Session:
                 async with self._start(shell) as program:
                     await self._attend(program)
                     if program.began:
+                        if program.complaint:
+                            await self._browser.say(f"\r\n{program.complaint}\r\n")
                         raise _Over
                     why = program.ending.message
             except KubeError as error:
@@ -108,14 +119,18 @@ class Session:
 
     async def _attend(self, program: Program) -> None:
         """Show what a program writes until it ends."""
+        unheard = self._unheard
         self._program = program
         self._stands.set()
         ended = False
         try:
-            if self._size is not None:
-                with suppress(ConnectionError):
+            with suppress(ConnectionError):
+                if self._size is not None:
                     await program.resize(*self._size)
+                if unheard:
+                    await program.type(unheard)
             async for output in program.outputs():
+                self._unheard = b""
                 await self._browser.show(output)
             ended = True
         finally:
