@@ -8,7 +8,7 @@ logins and webhooks. Series of methods exist from the start with 0, so that rate
 What belongs to Redis is kept for the names only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from prometheus_client import (
@@ -23,6 +23,7 @@ from prometheus_client import (
 from tiphys.telemetry.client_metrics import ClientMetrics
 from tiphys.telemetry.metrics import exposed
 from tiphys.telemetry.runtime import RuntimeCollector
+from tiphys.telemetry.tallies import TallyCounter
 
 REDIS_BUCKETS = (0.1, 0.25, 0.5, 1, 2)
 EXTENSION_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 5, 10)
@@ -52,12 +53,9 @@ class CodeName(Protocol):
 
 
 class _Series(NamedTuple):
-    """The counters of one method; looking them up by label costs more than counting."""
+    """The labels of one method; naming it anew for each message costs more than counting."""
 
-    started: Counter
-    received: Counter
-    sent: Counter
-    handled: Mapping[str, Counter]
+    labels: tuple[str, str, str]
     seconds: Histogram | None
 
 
@@ -88,12 +86,12 @@ class ServerMetrics:
         self._codes = tuple(code.title for code in codes)
         self._series: dict[tuple[str, str, str], _Series] = {}
         method = "grpc_type grpc_service grpc_method"
-        self._started = self._counter("grpc_server_started_total", "Calls that began.", method)
-        self._handled = self._counter(
+        self._started = self._tally("grpc_server_started_total", "Calls that began.", method)
+        self._handled = self._tally(
             "grpc_server_handled_total", "Calls that ended, by their code.", f"{method} grpc_code"
         )
-        self._received = self._counter("grpc_server_msg_received_total", "Messages received.", method)
-        self._sent = self._counter("grpc_server_msg_sent_total", "Messages sent.", method)
+        self._received = self._tally("grpc_server_msg_received_total", "Messages received.", method)
+        self._sent = self._tally("grpc_server_msg_sent_total", "Messages sent.", method)
         self._seconds = (
             self._histogram("grpc_server_handling_seconds", "Seconds of a call.", method, HANDLING_BUCKETS)
             if histogram
@@ -131,6 +129,9 @@ class ServerMetrics:
     def _counter(self, name: str, text: str, labels: str) -> Counter:
         return Counter(name.removesuffix("_total"), text, labels.split(), registry=self.registry)
 
+    def _tally(self, name: str, text: str, labels: str) -> TallyCounter:
+        return TallyCounter(name.removesuffix("_total"), text, labels, self.registry)
+
     def _histogram(self, name: str, text: str, labels: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, labels.split(), buckets=buckets, registry=self.registry)
 
@@ -144,33 +145,32 @@ class ServerMetrics:
         found = self._series.get(key)
         if found is None:
             labels = (type_of(method), f"{method.package}.{method.service}", method.name)
-            found = self._series[key] = _Series(
-                self._started.labels(*labels),
-                self._received.labels(*labels),
-                self._sent.labels(*labels),
-                {code: self._handled.labels(*labels, code) for code in self._codes},
-                self._seconds.labels(*labels) if self._seconds is not None else None,
-            )
+            for counter in (self._started, self._received, self._sent):
+                counter.inc(labels, 0)
+            for code in self._codes:
+                self._handled.inc((*labels, code), 0)
+            seconds = self._seconds.labels(*labels) if self._seconds is not None else None
+            found = self._series[key] = _Series(labels, seconds)
         return found
 
     # Calls
 
     def started(self, method: MethodNames) -> None:
         """A call began."""
-        self._of(method).started.inc()
+        self._started.inc(self._of(method).labels)
 
     def received(self, method: MethodNames) -> None:
         """A message of the client was read."""
-        self._of(method).received.inc()
+        self._received.inc(self._of(method).labels)
 
     def sent(self, method: MethodNames) -> None:
         """A message was answered."""
-        self._of(method).sent.inc()
+        self._sent.inc(self._of(method).labels)
 
     def handled(self, method: MethodNames, code: CodeName, seconds: float) -> None:
         """A call ended."""
         series = self._of(method)
-        series.handled[code.title].inc()
+        self._handled.inc((*series.labels, code.title))
         if series.seconds is not None:
             series.seconds.observe(seconds)
 
