@@ -65,7 +65,9 @@ class Caller:
         assert not any(word in text for word in INSIDE), (case, text)
         if answer.status_code >= 500:
             code = Code(json.loads(text)["code"])
-            assert code in (Code.UNKNOWN, Code.UNIMPLEMENTED, Code.UNAVAILABLE), (case, text)
+            lacking = "error while marshaling: proto: required field" in text  # api.md 3
+            wanted = (Code.UNKNOWN, Code.UNIMPLEMENTED, Code.UNAVAILABLE)
+            assert code in wanted or (lacking and code is Code.INTERNAL), (case, text)
         return answer
 
 

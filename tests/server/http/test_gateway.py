@@ -174,9 +174,9 @@ REQUESTS: dict[str, tuple[str, str, bytes | None, dict[str, Any]]] = {
     "no body": ("POST", "/api/v1/applications/a/sync", None, {"name": "a"}),
     "body is a text": (
         "POST",
-        "/api/v1/applications/a/resource?namespace=n",
+        "/api/v1/applications/a/resource?namespace=n&resourceName=b&version=&kind=Pod&patchType=x",
         b'"{\\"a\\":1}"',
-        {"patch": '{"a":1}', "namespace": "n"},
+        {"patch": '{"a":1}', "namespace": "n", "resource_name": "b", "version": "", "patch_type": "x"},
     ),
 }
 
@@ -397,7 +397,7 @@ async def test_unchanged_answers_are_not_sent_again(api: Site, known: str, statu
 async def test_a_client_stream_is_a_sequence_of_objects(api: Site) -> None:
     """api.md 3: concatenated JSON wrapper objects."""
     body = (
-        b'{"query":{"name":"a}\\"{"}}\n{"chunk":{"chunk":"AAEC"}}{"chunk":{"chunk":"'
+        b'{"query":{"name":"a}\\"{","checksum":""}}\n{"chunk":{"chunk":"AAEC"}}{"chunk":{"chunk":"'
         + b"QUJD" * 50_000
         + b'"}}'
     )
@@ -409,11 +409,34 @@ async def test_a_client_stream_is_a_sequence_of_objects(api: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b'{"query":{"name":1}}', b"nonsense", b"[1]", b'{"query":{}} x', b"}"], ids=str
+    "body",
+    [b"{", b'{"query":{"name":1}}', b"nonsense", b"[1]", b'{"query":{"name":"","checksum":""}} x', b"}"],
+    ids=str,
 )
 async def test_a_client_stream_that_is_none(api: Site, body: bytes) -> None:
     answer = await api.call("POST", "/api/v1/applications/manifestsWithFiles", data=body)
     assert (answer.status, answer.json["code"]) == (400, 3)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "field"),
+    [
+        ("POST", "/api/v1/applications", b"", "application"),
+        ("POST", "/api/v1/applications", b"null", "application"),
+        ("PUT", "/api/v1/applications/a/spec", b"", "spec"),
+        ("POST", "/api/v1/applications/a/resource?kind=Pod&patchType=x", b'"{}"', "version"),
+        ("POST", "/api/v1/applications/manifestsWithFiles", b'{"query":{"name":"a"}}', "checksum"),
+    ],
+)
+async def test_required_fields(api: Site, verb: str, path: str, body: bytes, field: str) -> None:
+    """api.md 3: the gateway's client cannot write such a message. Who may not call hears only that."""
+    answer = await api.call(verb, path, data=body or None)
+    text = f'grpc: error while marshaling: proto: required field "{field}" not set'
+    assert (answer.status, answer.json["code"], answer.json["message"]) == (500, 13, text)
+    assert not api.stage.requests
+    if "manifestsWithFiles" not in path:
+        refused = await api.call(verb, path, data=body or None, headers={"Authorization": ""})
+        assert (refused.status, refused.json["message"]) == (401, "no session information")
 
 
 async def test_a_form_may_stand_for_another_verb() -> None:

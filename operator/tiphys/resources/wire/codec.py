@@ -71,21 +71,6 @@ def decode(kind: type[T], data: bytes) -> T:
     return value
 
 
-def missing_required(message: msgspec.Struct) -> str:
-    """What a gRPC client says of a message that lacks a required field, or ``""`` (api.md 3: the
-    reference's gateway is such a client, so a REST call fails the same way).
-
-    Raises:
-        WireError: a value is out of its type's range.
-    """
-    name, proto, convert = _prepared(type(message))
-    try:
-        made = proto(**convert.content(message))
-    except (ValueError, TypeError) as error:
-        raise WireError(name, str(error)) from None
-    return "" if made.IsInitialized() else _missing(made)
-
-
 def _has_too_many_parts(message: Any) -> bool:
     count = 0
     left = [message]

@@ -16,6 +16,7 @@ from tiphys.access.certificates import metadata_of as certificate_metadata
 from tiphys.resources import gojson
 from tiphys.resources.errors import InvalidObject
 from tiphys.resources.messages.session import SessionResponse
+from tiphys.resources.wire.required import missing_required
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, unauthenticated
 from tiphys.server.api.invoke import Invoker
@@ -111,10 +112,11 @@ class Gateway:
         )
         message: Any
         if method.client_streaming:
-            message = self._messages(request, method)
+            message = self._messages(request, method, call)
         else:
             body = await self._body(request, method, call) if found.route.body else b""
             message = build_request(found, body, query)
+            await self._check_required(method, call, message)
         if method.server_streaming:
             return await self._stream(request, method, call, message)
         answer = await self._invoker.unary(method, call, message)
@@ -131,13 +133,25 @@ class Gateway:
             request, self._room, admit, limit=options.max_body_bytes, seconds=options.body_seconds
         )
 
-    async def _messages(self, request: web.Request, method: Method) -> AsyncIterator[msgspec.Struct]:
+    async def _check_required(self, method: Method, call: Call, message: msgspec.Struct) -> None:
+        """Refuse a message that the reference's gateway could not write (api.md 3); who is not let in
+        hears that first."""
+        missing = missing_required(message)
+        if missing:
+            await self._invoker.admit(method, call)
+            raise ApiFailure(Code.INTERNAL, f"grpc: error while marshaling: {missing}")
+
+    async def _messages(
+        self, request: web.Request, method: Method, call: Call
+    ) -> AsyncIterator[msgspec.Struct]:
         """The messages of a client stream; what is wrong with one is the failure of the call."""
         splitter = JsonSplitter(self._options.max_body_bytes)
         try:
             async for part in body_parts(request, seconds=self._options.body_seconds, whole=False):
                 for each in splitter.feed(part):
-                    yield gojson.loads(method.request, each)
+                    message = gojson.loads(method.request, each)
+                    await self._check_required(method, call, message)
+                    yield message
         except InvalidObject as error:
             raise invalid_argument(str(error)) from None
         except RecursionError:

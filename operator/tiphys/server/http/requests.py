@@ -45,6 +45,8 @@ def _of_body(kind: type[msgspec.Struct], name: str, body: bytes) -> msgspec.Stru
     if name == "*":
         return gojson.loads(kind, body)
     attribute, inner = _field(kind, name)
+    if body.lstrip().startswith(b"null"):
+        return kind()  # leaves a pointer nil
     value: Any
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
         value = gojson.loads(inner, body)
