@@ -7,6 +7,7 @@ import pytest
 from tiphys.reconcile.desired import DesiredStateError, _references
 from tiphys.resources.application import ApplicationSource
 from tiphys.settings.repositories import Repositories
+from tiphys.sources.errors import SourceError
 
 
 def references(*names: str) -> set[str]:
@@ -28,6 +29,7 @@ def test_refused(names: tuple[str, ...], problem: str) -> None:
         references(*names)
     assert str(caught.value).endswith(problem)
     assert not caught.value.transient
+    assert isinstance(caught.value.__cause__, SourceError), "the API tells it, too"
 
 
 def test_accepted() -> None:

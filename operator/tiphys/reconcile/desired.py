@@ -436,18 +436,14 @@ def _references(
 ) -> dict[str, RefSource]:
     """The sources that others name as ``$ref``. Raises DesiredStateError (applications.md 3.1)."""
     names = [source.ref for source in sources if source.ref] if len(sources) > 1 else []
-    for name in names:
-        if not _REF.fullmatch(name):
-            raise DesiredStateError(
-                f"failed to get ref sources: sources.ref {name} cannot contain any special characters "
-                "except '_' and '-'",
-                transient=False,
-            )
-    if len(set(names)) < len(names):
-        raise DesiredStateError(
-            "failed to get ref sources: invalid sources: multiple sources had the same `ref` key",
-            transient=False,
-        )
+    problem = ""
+    if (odd := next((name for name in names if not _REF.fullmatch(name)), None)) is not None:
+        problem = f"sources.ref {odd} cannot contain any special characters except '_' and '-'"
+    elif len(set(names)) < len(names):
+        problem = "invalid sources: multiple sources had the same `ref` key"
+    if problem:
+        error = SourceError("Unknown", f"failed to get ref sources: {problem}")
+        raise DesiredStateError(error.message, transient=False) from error
     return {
         source.ref: RefSource(repository, commit)
         for source, repository, commit in zip(sources, repositories, commits, strict=True)
