@@ -137,6 +137,8 @@ class LineFormatter(logging.Formatter):
         return self._time
 
     def _plain(self, value: Any) -> Any:
+        if type(value) is str:
+            return self._redact(value)
         if value is None or isinstance(value, bool | int | float):
             return value if value == value and value not in (float("inf"), float("-inf")) else str(value)
         if isinstance(value, Mapping):
