@@ -98,6 +98,21 @@ def test_a_look_that_wrote_nothing_still_counts_as_recent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [
+        pytest.param(30, None, id="clocks of two machines differ"),
+        pytest.param(36_000, (Level.LATEST, False), id="the clock was set back"),
+    ],
+)
+def test_a_clock_that_was_set_back_puts_no_look_off(ahead: int, expected: tuple[Level, bool] | None) -> None:
+    looked = NOW + timedelta(seconds=ahead)
+    decision = decide_refresh(
+        application(age=0), requested=None, now=NOW, looked_at=looked, timeouts=Timeouts(120)
+    )
+    assert (decision and (decision.level, decision.hard)) == expected
+
+
+@pytest.mark.parametrize(
     ("looked", "hard", "expected"),
     [
         pytest.param(5, 3601, (Level.LATEST, True), id="9.3 looks in between do not put it off"),

@@ -39,6 +39,10 @@ CHANGED_NOW = 1.0
 """The same for a new or changed application: a thousand made at once ask a few times, not each."""
 
 
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""How far ahead a stored time may be before our clock counts as set back."""
+
+
 class Refresh(msgspec.Struct, frozen=True):
     """A look that is due."""
 
@@ -126,6 +130,9 @@ def _due(
     last = looked_at or (from_timestamp(status.reconciled_at) if status.reconciled_at else None)
     if last is None:
         return Refresh(Level.LATEST, timeouts.hard > 0, "never compared")
+    if last - CLOCKS_DIFFER > now:
+        # The next expiry would be as far away as the clock was set back.
+        return Refresh(Level.LATEST, False, "the clock was set back")
     if timeouts.hard > 0 and (hard_at or last) + timedelta(seconds=timeouts.hard) < now:
         return Refresh(Level.LATEST, True, f"comparison expired (hard, {timeouts.hard:.0f} s)")
     if timeouts.soft > 0 and last + timedelta(seconds=timeouts.soft) < now:

@@ -106,7 +106,8 @@ class Inspector:
 
     def _applications(self, now: datetime) -> Counter[str]:
         """Applications of each cluster whose project lets them live in their namespace."""
-        if self._counts is not None and now - self._counts[0] < COUNTS_HOLD:
+        # A clock that was set back makes nothing hold for longer.
+        if self._counts is not None and abs(now - self._counts[0]) < COUNTS_HOLD:
             return self._counts[1]
         settings = self._s.settings
         control = settings.control_namespace
