@@ -11,6 +11,7 @@ from tiphys.access.access import Access
 from tiphys.app.controlling import Controllers, post_event
 from tiphys.app.destinations import Destinations
 from tiphys.app.foundation import Foundation, Parts
+from tiphys.app.health import ApiHealth
 from tiphys.app.inside import ask_inside
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.connections import from_cluster
@@ -119,11 +120,12 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     )
     closing.push_async_callback(sso.close)
     terminal = TerminalRoutes(state, parts.guard, access.authenticator, http)
+    health = ApiHealth(base.watching.liveness.missing, lambda: settings.snapshot, base.apps)
     options = msgspec.structs.replace(
         http,
         swagger=None if params.server_disable_swagger_ui else lambda: render(methods),
         badge=StateBadges(state),
-        health=partial(_health, base),
+        health=health,
         grpc_web=GrpcWeb(methods, invoker, limits, grpc.ledger, standard).handle,
         extra_routes=(ExtraRoute("/api/webhook", webhooks.handle), *sso.routes(), *terminal.routes()),
     )
@@ -143,13 +145,9 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     )
     base.options.on_listening("api-metrics", number)
     number = await closing.enter_async_context(port.serve())
+    closing.callback(health.leave)  # before the port ends
     base.options.on_listening("api", number)
     return {"audit events": events.run(), "sessions": access.run(), "webhooks": webhooks.run()}
-
-
-async def _health(base: Foundation, full: bool) -> str:
-    """What is wrong with the watches that every answer rests on."""
-    return base.watching.liveness.missing()
 
 
 def _is_unaffected(controllers: Controllers | None, key: AppKey, push: Push) -> bool:

@@ -9,7 +9,8 @@ plain connections are served and TLS ones are let go.
     async with port.serve() as number:
         ...
 
-Everything begun here ends with the block: first no new connections, then a while for what is on the way.
+Everything begun here ends with the block. For a while what is on the way goes on, and whoever comes anew
+hears 503, health checks too; then nobody listens any more.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ from tiphys.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 BACKLOG = 1024
+LAST_WORDS = 0.1
+"""Seconds for the 503s of those who came while the port was ending."""
 
 
 class HasContext(Protocol):
@@ -99,6 +102,7 @@ class ApiPort:
         self._arrivals: Arrivals | None = None
         self._loop: asyncio.AbstractEventLoop
         self._http1: Factory
+        self._http2: Factory | None = grpc
         self._redirects: Factory
 
     @property
@@ -125,7 +129,7 @@ class ApiPort:
         )
         await runner.setup()
         assert runner.server is not None
-        server, redirecting = runner.server, web.Server(self._redirect)
+        server, redirecting, leaving = runner.server, web.Server(self._redirect), web.Server(_leaving)
         self._http1 = lambda: HttpConnection(server, loop, options.http1)
         self._redirects = lambda: HttpConnection(redirecting, loop, options.http1)
         arrivals = self._arrivals = Arrivals(
@@ -134,15 +138,17 @@ class ApiPort:
         try:
             listeners = _bind(options.host, options.port)
             arrivals.listen(listeners)
+            yield int(listeners[0].getsockname()[1])
+        finally:
+            self._http1, self._http2 = lambda: HttpConnection(leaving, loop, options.http1), None
             try:
-                yield int(listeners[0].getsockname()[1])
+                server.pre_shutdown()
+                await asyncio.gather(
+                    server.shutdown(options.grace), redirecting.shutdown(options.grace), self._drain_grpc()
+                )
             finally:
                 arrivals.close()
-        finally:
-            server.pre_shutdown()
-            await asyncio.gather(
-                server.shutdown(options.grace), redirecting.shutdown(options.grace), self._drain_grpc()
-            )
+            await leaving.shutdown(LAST_WORDS)
             await runner.cleanup()
             for task in tuple(self._tasks):
                 task.cancel()
@@ -158,7 +164,7 @@ class ApiPort:
             connection.close()
             return
         if begins_tls or context is None:
-            http1, http2 = self._http1, self._grpc
+            http1, http2 = self._http1, self._http2
         else:
             http1, http2 = self._redirects, None
         chooser = Chooser(self._loop, http1, http2, self._options.silence)
@@ -193,6 +199,14 @@ class ApiPort:
         url = request.rel_url
         query = f"?{url.raw_query_string}" if url.raw_query_string else ""
         return ShortAnswer(307, {"Location": f"https://{host}{root}{url.raw_path}{query}"})
+
+
+async def _leaving(request: web.BaseRequest) -> web.StreamResponse:
+    """For whoever comes while the port is ending; a health check gets nothing to read (api.md 1)."""
+    answer = ShortAnswer(503, {"Retry-After": "1"})
+    if request.path.endswith("/healthz"):
+        answer.body = b""
+    return answer
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:
