@@ -69,13 +69,13 @@ _NEW_CLUSTER = {
     "server": "https://{w}.invalid:6443",
     "name": "{w}-cluster",
     "project": "team-{w}",
-    "config": {},
+    "config": {"bearerToken": "marmoset-sent"},
 }
 _PROJECT = {"metadata": {"name": "team-{w}"}, "spec": {"sourceRepos": ["*"]}}
 _NEW_PROJECT = {"metadata": {"name": "team-{w}-new"}, "spec": {}}
 _REPO = {"repo": "{repo}", "appProject": "team-{w}"}
-_NEW_REPO = {"repo": "{repo}", "project": "team-{w}", "username": "me", "password": "none"}
-_CREDS = {"url": "{url}", "username": "me", "password": "none"}
+_NEW_REPO = {"repo": "{repo}", "project": "team-{w}", "username": "me", "password": "marmoset-sent"}
+_CREDS = {"url": "{url}", "username": "me", "password": "marmoset-sent"}
 _HOST = {"hostNamePattern": "{w}.example.org"}
 _KEY = {"keyID": "D56C4FCA57A46444"}
 _TOKEN = {"project": "team-{w}", "role": "deploy"}
@@ -107,7 +107,7 @@ _APPLICATION: dict[str, Case] = {
     "ServerSideDiff": Case({"appName": "{app}"}, MASKED),
     "ListResourceEvents": Case(_APP, MASKED),
     "GetApplicationSyncWindows": Case(_APP, MASKED),
-    "RevisionMetadata": Case(_REVISION, MASKED),
+    "RevisionMetadata": Case(_REVISION, MASKED, (200, 400)),
     "RevisionChartDetails": Case(_REVISION, MASKED, (500,)),
     "GetOCIMetadata": Case(_REVISION, MASKED, (400, 500)),
     "GetResource": Case(_NODE, MASKED),
@@ -220,7 +220,7 @@ CASES: dict[str, Case] = {
     "/account.AccountService/ListAccounts": Case({}, LIST),
     "/account.AccountService/GetAccount": Case({"name": "{w}"}, "D accounts, get, {w}"),
     "/account.AccountService/UpdatePassword": Case(
-        {"name": "{w}", "currentPassword": "wrong", "newPassword": "something-else"},
+        {"name": "{w}", "currentPassword": "marmoset-wrong", "newPassword": "marmoset-new"},
         "D accounts, update, {w}",
         (400,),
     ),
@@ -229,7 +229,7 @@ CASES: dict[str, Case] = {
     ),
     "/account.AccountService/DeleteToken": Case({"name": "{w}", "id": "one"}, "D accounts, update, {w}"),
     "/session.SessionService/GetUserInfo": Case({}, OPEN),
-    "/session.SessionService/Create": Case({"username": "{w}", "password": "wrong"}, OPEN, (401,)),
+    "/session.SessionService/Create": Case({"username": "{w}", "password": "marmoset-wrong"}, OPEN, (401,)),
     "/cluster.SettingsService/Get": Case({}, OPEN),
     "/cluster.SettingsService/GetPlugins": Case({}, LOGIN),
     "/version.VersionService/Version": Case({}, OPEN),

@@ -61,13 +61,15 @@ class World(msgspec.Struct, eq=False):
 
     Attributes:
         admin: may do everything; ``anna`` everything in ``team-alpha``; ``stranger`` nothing.
-        repository: folder of the teams' repositories; ``{w}`` is the word.
+        folder: where the teams' repositories are.
+        before: what ``bravo`` had when all was furnished.
     """
 
     admin: Running
     anna: Running
     stranger: Running
     folder: Path
+    before: Any = None
 
     @property
     def nobody(self) -> Running:
@@ -95,6 +97,7 @@ class World(msgspec.Struct, eq=False):
             if word in each["metadata"]["name"]
         ]
         for _, metadata, *_ in found:
+            metadata.get("annotations", {}).pop("told", None)
             del metadata["resourceVersion"]
             metadata.pop("managedFields", None)
             metadata.pop("generation", None)  # counts writes of the status, too
@@ -122,6 +125,8 @@ async def world(plane: ControlPlane, folder: Path, namespace: str) -> AsyncItera
             await asyncio.to_thread(_furnish, made)
             for word in TEAMS:
                 await _settle(made, word)
+            await asyncio.to_thread(_drift, made)
+            made.before = await made.stored("bravo")
             yield made
         finally:
             for word in TEAMS:
@@ -134,6 +139,13 @@ def _furnish(made: World) -> None:
         made.admin.plane.kubectl("create", "namespace", made.names(word)["dest"])
     # kubectl apply leaves a copy of everything in an annotation, also of the credentials
     made.admin.apply(*(each for word in TEAMS for each in _objects(made.names(word))))
+    made.admin.apply(_labelled("in-url", "repository", {"url": f"https://me:{SECRET}@in-url.invalid/x.git"}))
+
+
+def _drift(made: World) -> None:
+    """A live Secret that differs from its target, so that there is a diff to show."""
+    place, patch = made.names("delta")["dest"], {"stringData": {"key": f"{SECRET}-changed"}}
+    made.admin.plane.kubectl("-n", place, "patch", "secret", "delta-secret", "-p", json.dumps(patch))
 
 
 async def _settle(made: World, word: str) -> None:

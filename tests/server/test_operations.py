@@ -6,10 +6,13 @@ same answer (status, headers, body) for a caller who may not see them.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -31,7 +34,7 @@ from tests.server.operations import (
     rest,
 )
 from tests.server.running import Running
-from tests.server.tenants import GHOST, World, world
+from tests.server.tenants import GHOST, World, masks, world
 
 pytestmark = pytest.mark.controlplane
 
@@ -208,3 +211,120 @@ def ways(path: str) -> list[dict[str, Any]]:
     if "appProject" in message:
         return [{}, {"appProject": "team-alpha"}, {"appProject": ""}]
     return [{}]
+
+
+def parts(answer: Heard) -> str:
+    """All that came back."""
+    status, text, headers = answer
+    return f"{status} {text} {json.dumps(dict(headers))}"
+
+
+READS = [
+    pytest.param(path, number, id=f"{route.path} ({method.name})")
+    for path, method in METHODS.items()
+    for number, route in enumerate(method.routes)
+    if route.verb == "GET" and not method.server_streaming
+]
+
+
+@pytest.mark.parametrize(("path", "number"), READS)
+async def test_what_a_team_reads_of_its_own_names_no_other(teams: World, path: str, number: int) -> None:
+    heard = await over_rest(teams.anna, path, number, asked(teams, path, "alpha", number))
+    assert not any(word in parts(heard) for word in ("bravo", "delta"))
+    if CASES[path].refusal == LIST and "alpha" not in parts(heard):
+        assert path.endswith(("ListAccounts", "Credentials"))
+    heard = await over_grpc(teams.anna, path, asked(teams, path, "alpha"))
+    assert not any(word in parts(heard) for word in ("bravo", "delta"))
+
+
+@pytest.mark.parametrize("path", sorted(WATCHES))
+async def test_watches_tell_of_no_other_teams_changes(teams: World, path: str) -> None:
+    kind = "application" if path.startswith("/application.") else "applicationset"
+    names = {word: teams.names(word) for word in ("alpha", "bravo")}
+
+    def change(word: str, value: str) -> None:
+        name = names[word]["app"] if kind == "application" else f"{word}-set"
+        teams.admin.kubectl("annotate", "--overwrite", f"{kind}s.argoproj.io", name, f"told={value}")
+
+    url = f"{teams.admin.base}{METHODS[path].routes[0].path}"
+    heard: dict[str, str] = {}
+
+    async def follow(who: str, caller: Running, end: str) -> None:
+        sent = {"Authorization": f"Bearer {caller.token}"}
+        async with teams.admin.session.get(url, headers=sent) as answer:
+            assert answer.status == 200
+            begun.release()
+            async for line in answer.content:
+                heard[who] = heard.get(who, "") + line.decode()
+                if end in heard[who]:
+                    return
+
+    begun = asyncio.Semaphore(0)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow("anna", teams.anna, '"told":"last"'))
+        tasks.create_task(follow("admin", teams.admin, '"told":"last"'))
+        for _ in range(2):
+            await begun.acquire()
+        await asyncio.to_thread(change, "bravo", "first")
+        await asyncio.to_thread(change, "alpha", "last")
+    assert '"told":"first"' in heard["admin"]
+    assert not any(word in heard["anna"] for word in ("bravo", "delta"))
+
+
+async def test_nothing_of_another_team_was_changed(teams: World) -> None:
+    """Runs after all the cases above, in which others tried."""
+    stored = await teams.stored("bravo")
+    assert len(stored) == 8
+    assert stored == teams.before
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CASES if path in METHODS and not METHODS[path].name.startswith("Watch")]
+)
+async def test_the_admin_is_told_no_secret(
+    teams: World, path: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In the order of the table: what deletes comes last."""
+    with caplog.at_level(logging.DEBUG):
+        method = METHODS[path]
+        for number in range(len(method.routes)):
+            heard = await over_rest(teams.admin, path, number, asked(teams, path, "delta", number))
+            if not method.routes[number].path.startswith("/api/v1/write-rep"):
+                assert heard[0] in CASES[path].done, heard[1]
+            assert not leaks(parts(heard))
+        heard = await over_grpc(teams.admin, path, asked(teams, path, "delta"))
+        assert not leaks(parts(heard))
+    assert not leaks(caplog.text)
+    assert not leaks("".join(str(vars(record)) for record in caplog.records))
+    assert not leaks("".join(capfd.readouterr()))
+
+
+@pytest.mark.parametrize("verb", ["GET", "DELETE", "PUT", "refs", "helmcharts"])
+async def test_a_password_in_a_stored_url_is_in_no_refusal(teams: World, verb: str) -> None:
+    shown = "https://me@in-url.invalid/x.git"
+    listed = await teams.admin.get("/api/v1/repositories")
+    assert shown in [each["repo"] for each in listed.json["items"]]
+    path = f"/api/v1/repositories/{quote(shown, safe='')}"
+    if verb.isupper():
+        answer = await teams.stranger.call(verb, path, body={"repo": shown} if verb == "PUT" else None)
+    else:
+        answer = await teams.stranger.get(f"{path}/{verb}")
+    assert answer.status == 403
+    assert not leaks(answer.text)
+
+
+async def test_no_event_and_no_application_holds_a_secret(teams: World) -> None:
+    def everything() -> str:
+        kinds = (
+            "events,applications.argoproj.io,applicationsets.argoproj.io,appprojects.argoproj.io,configmaps"
+        )
+        return teams.admin.kubectl("get", kinds, "-o", "json")
+
+    text = await asyncio.to_thread(everything)
+    assert "admin" in text, "the audit trail is there"
+    assert not leaks(text)
+
+
+def leaks(text: str) -> list[str]:
+    """What of the tests' secrets stands in a text."""
+    return [mask for mask in masks() if mask in text]
