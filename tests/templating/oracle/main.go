@@ -94,7 +94,7 @@ func answerTemplate(q *question) {
 }
 
 func answerExpr(q *question) {
-	program, err := expr.Compile(q.Text, expr.Env(q.Data))
+	program, err := expr.Compile(q.Text)
 	if err == nil {
 		q.Value, err = expr.Run(program, q.Data)
 	}

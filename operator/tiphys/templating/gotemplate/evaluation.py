@@ -247,7 +247,11 @@ class Evaluation:
             values.append(self.validated(final, function.parameters[place]))
         if function is _CALL:
             values.insert(0, str(given[0]) if given else type_of(unbox(final)))
-        self.step(self.at or node, function.cost)
+        # what a function walks through counts, too
+        sizes = sum(
+            len(value) >> 8 for value in map(argument, values) if isinstance(value, str | list | dict)
+        )
+        self.step(self.at or node, function.cost + sizes)
         return self.called(function, node, name, values)
 
     def called(self, function: Function, node: Node, name: str, values: list[Any]) -> Any:

@@ -24,6 +24,21 @@ class Duration(Int64):
         """Such as ``1h2m3.5s``."""
         return times.duration_text(self)
 
+    def go_fields(self) -> Mapping[str, Any]:
+        """None."""
+        return {}
+
+    def go_methods(self) -> Mapping[str, Function]:
+        """Its length in units."""
+        values: dict[str, Any] = {
+            "Seconds": self / 1e9,
+            "Minutes": self / 60e9,
+            "Hours": self / 3600e9,
+            "Milliseconds": Int64(self // 1_000_000),
+            "String": self.go_string(),
+        }
+        return {name: Function((), lambda value=value: value) for name, value in values.items()}
+
 
 class Month(int):
     """Go's ``time.Month``."""
