@@ -18,22 +18,14 @@ REFERENCE = {
     for method in methods
 }
 
-PENDING = {
-    "/application.ApplicationService/ListLinks",
-    "/application.ApplicationService/ListResourceLinks",
-    "/project.ProjectService/ListLinks",
-}
-"""Methods that no service has yet: deep links need Go templates (api.md 14). Whoever adds one takes it
-out of here."""
-
 
 def test_all_methods_once() -> None:
     assert len(REFERENCE) == 109
-    assert set(DECLARED) == set(REFERENCE) - PENDING
+    assert set(DECLARED) == set(REFERENCE)
     assert len(declared_methods()) == len(DECLARED)
 
 
-@pytest.mark.parametrize("path", sorted(set(REFERENCE) - PENDING))
+@pytest.mark.parametrize("path", sorted(REFERENCE))
 def test_method(path: str) -> None:
     method, source = DECLARED[path], REFERENCE[path]
     assert proto_name(method.request) == source["request"]

@@ -1,6 +1,5 @@
 """What commits touched and say."""
 
-
 import pytest
 
 from tests.gitservers import GitRepo

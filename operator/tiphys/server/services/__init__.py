@@ -19,6 +19,7 @@ from tiphys.server.services.clusters.service import ClusterService
 from tiphys.server.services.events import AuditLog
 from tiphys.server.services.gpgkeys import GPGKeyService
 from tiphys.server.services.notifications import NotificationService
+from tiphys.server.services.projects.links import ProjectLinks
 from tiphys.server.services.projects.service import ProjectService
 from tiphys.server.services.repocreds import RepoCredsService
 from tiphys.server.services.repositories import RepositoryService
@@ -59,6 +60,7 @@ def all_services(parts: Parts) -> tuple[object, ...]:
         *applicationset_services(parts.state, parts.guard, parts.audit),
         NotificationService(parts.state),
         ProjectService(parts.state, parts.guard, parts.audit, parts.access.sessions, lambda: str(uuid4())),
+        ProjectLinks(parts.state, parts.guard),
         RepositoryService(parts.state, parts.guard),
         RepoCredsService(parts.state, parts.guard),
         CertificateService(parts.state, parts.guard),

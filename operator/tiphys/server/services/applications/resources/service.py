@@ -5,6 +5,7 @@ from tiphys.server.services.applications.access import AppAccess
 from tiphys.server.services.applications.resources.actions import ApplicationActions
 from tiphys.server.services.applications.resources.diffing import ApplicationDiffs
 from tiphys.server.services.applications.resources.events import ApplicationResourceEvents
+from tiphys.server.services.applications.resources.links import ApplicationLinks
 from tiphys.server.services.applications.resources.logs import ApplicationLogs
 from tiphys.server.services.applications.resources.manifests import ApplicationManifests
 from tiphys.server.services.applications.resources.objects import ApplicationObjects
@@ -20,7 +21,8 @@ from tiphys.server.state import State
 def resource_services(state: State, guard: Guard, audit: AuditLog) -> tuple[object, ...]:
     """ResourceTree, WatchResourceTree, ManagedResources, GetResource, PatchResource, DeleteResource,
     ListResourceActions, RunResourceAction(V2), ListResourceEvents, GetManifests, GetManifestsWithFiles,
-    RevisionMetadata, RevisionChartDetails, GetOCIMetadata, ServerSideDiff and PodLogs."""
+    RevisionMetadata, RevisionChartDetails, GetOCIMetadata, ServerSideDiff, PodLogs, ListLinks
+    and ListResourceLinks."""
     access = AppAccess(state, guard)
     reach = Reaching(state, guard, access, AppWriter(state, access))
     return (
@@ -32,4 +34,5 @@ def resource_services(state: State, guard: Guard, audit: AuditLog) -> tuple[obje
         ApplicationRevisions(state, reach),
         ApplicationDiffs(state, reach),
         ApplicationLogs(state, reach),
+        ApplicationLinks(state, reach),
     )
