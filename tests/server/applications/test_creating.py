@@ -202,7 +202,11 @@ async def test_sources_are_tried(place: Place, source: dict[str, str], message: 
 
 async def test_nothing_in_the_body(place: Place) -> None:
     answer = await place.admin.call("POST", KINDS)
-    assert refusal(answer) == (500, 2, "error creating application: application is nil in request")
+    assert refusal(answer) == (
+        500,
+        13,
+        'grpc: error while marshaling: proto: required field "application" not set',
+    )
 
 
 async def test_the_right_to_create_is_asked_first(place: Place) -> None:

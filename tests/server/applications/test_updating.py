@@ -56,7 +56,7 @@ async def test_an_update_wakes_the_controller(place: Place) -> None:
 async def test_nothing_in_the_body(place: Place) -> None:
     name = (await place.create())["metadata"]["name"]
     answer = await place.admin.call("PUT", f"{KINDS}/{name}/spec")
-    assert refusal(answer) == (500, 2, "error updating application spec: spec is nil in request")
+    assert refusal(answer) == (500, 13, 'grpc: error while marshaling: proto: required field "spec" not set')
     # the path makes an Application of the name, which has no destination
     status, code, _ = refusal(await place.admin.call("PUT", f"{KINDS}/{name}"))
     assert (status, code) == (400, 3)
