@@ -170,7 +170,7 @@ def foreign_patch(chance: random.Random, live: dict[str, Any]) -> dict[str, Any]
         new = list(reversed(value)) if chance.random() < 0.5 else [*value, *copy.deepcopy(value[:1])]
         if isinstance(new[-1], dict) and "name" in new[-1] and len(new) > len(value):
             new[-1]["name"] = "foreign"
-    patch: Any = new
-    for part in reversed(where):
-        patch = {part: patch}
-    return patch
+    inner: Any = new
+    for part in reversed(where[1:]):
+        inner = {part: inner}
+    return {where[0]: inner}

@@ -81,10 +81,13 @@ class Server:
         return f"{prefix}{scope}/{plural}" + (f"/{metadata['name']}" if named else "")
 
     def create(self, manifest: Manifest, manager: str = "argocd-controller") -> Manifest:
-        return self.request("POST", f"{self.path(manifest, named=False)}?fieldManager={manager}", manifest)
+        path = f"{self.path(manifest, named=False)}?fieldManager={manager}"
+        made: Manifest = self.request("POST", path, manifest)
+        return made
 
     def get(self, manifest: Manifest) -> Manifest:
-        return self.request("GET", self.path(manifest))
+        found: Manifest = self.request("GET", self.path(manifest))
+        return found
 
     def delete(self, manifest: Manifest) -> None:
         self.request("DELETE", f"{self.path(manifest)}?propagationPolicy=Background&gracePeriodSeconds=0")
@@ -97,12 +100,13 @@ class Server:
         *,
         manager: str,
         dry_run: bool = False,
-        force=False,
+        force: bool = False,
     ) -> Manifest:
         query = (
             f"?fieldManager={manager}" + ("&dryRun=All" if dry_run else "") + ("&force=true" if force else "")
         )
-        return self.request("PATCH", self.path(manifest) + query, body, content_type)
+        patched: Manifest = self.request("PATCH", self.path(manifest) + query, body, content_type)
+        return patched
 
     def apply(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
         return self.patch(manifest, manifest, APPLY, manager="argocd-controller", dry_run=dry_run, force=True)
