@@ -160,7 +160,7 @@ async def lay(options: RunOptions, closing: AsyncExitStack) -> Foundation:
     for problem in problems:
         if not problem.place.startswith(PARAMS):  # the store tells of those
             log.warning("parameter ignored: %s", problem)
-    _show(params, metrics, options.redact)
+    _show(params, metrics, options.redact, options.roles)
 
     def reload_params(data: Mapping[str, str]) -> tuple[Params, list[ParamProblem]]:
         now, problems = Params.load(options.environ, data, options.flags, options.roles)
@@ -213,7 +213,7 @@ async def lay(options: RunOptions, closing: AsyncExitStack) -> Foundation:
         _trust(settings, git, renderer)
         git.set_revision_cache(_revision_cache(settings))
         if "parameters" in change.areas:
-            _show(change.new.params, metrics, options.redact)
+            _show(change.new.params, metrics, options.redact, options.roles)
             if change.new.params.application_namespaces and not everywhere:
                 log.warning("other namespaces (application.namespaces) are watched after a restart")
 
@@ -270,11 +270,13 @@ async def _close(renderer: Renderer, git: GitStore) -> None:
         log.warning("not everything could be closed within %.0f s", STOP_SECONDS)
 
 
-def _show(params: Params, metrics: ControllerMetrics, redact: Redactor) -> None:
-    """What parameters say about logs and metrics."""
+def _show(params: Params, metrics: ControllerMetrics, redact: Redactor, roles: tuple[str, ...]) -> None:
+    """What parameters say about logs and metrics; a process without controllers has the API server's
+    levels (api.md 15)."""
+    is_controller = CONTROLLER in roles
     configure(
-        level=params.controller_log_level,
-        style=params.controller_log_format,
+        level=params.controller_log_level if is_controller else params.server_log_level,
+        style=params.controller_log_format if is_controller else params.server_log_format,
         redact=redact,
         time_layout=params.log_format_timestamp,
     )

@@ -92,7 +92,7 @@ class ApplicationSetService:
             and permitted(rbac_object(appset, control))
         ]
         found.sort(key=lambda appset: (appset.metadata.name, appset.metadata.namespace))
-        newest = str(self._state.appsets.newest or "")
+        newest = str(self._state.appsets.newest)
         return ApplicationSetList(metadata=ListMeta(resource_version=newest), items=tuple(found))
 
     @rpc("Get", Route("GET", f"{PATH}/{{name}}"))
