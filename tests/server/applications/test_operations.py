@@ -204,7 +204,7 @@ async def test_terminating(place: Place) -> None:
 apiVersion: v1
 kind: Pod
 metadata: {name: endless, annotations: {argocd.argoproj.io/hook: PreSync}}
-spec: {containers: [{name: a, image: a}]}
+spec: {containers: [{name: a, image: a}], nodeSelector: {nowhere: "true"}}
 """
     await asyncio.to_thread(place.repository.commit, {"endless/a.yaml": hook})
     source = {"repoURL": place.repository.url, "path": "endless", "targetRevision": "main"}
