@@ -184,6 +184,7 @@ definitions:
                     break
                 assert "does not exist" in answer.text, "until the setting has arrived"
         assert answer.status == 200, answer.text
+        await site.client.refresh_discovery()  # the kind is younger than what this client knows
         found = await site.client.get(GVK(GROUP, "v1", kind), site.place, name)
         assert found["spec"] == {"told": "spec"}
         assert found["status"] == {"told": "status"}
