@@ -112,13 +112,14 @@ _APPLICATION: dict[str, Case] = {
     "GetOCIMetadata": Case(_REVISION, MASKED, (400, 500)),
     "GetResource": Case(_NODE, MASKED),
     "PatchResource": Case({**_NODE, "patch": "{}", "patchType": "application/merge-patch+json"}, MASKED),
-    "DeleteResource": Case(_NODE, MASKED),
     "ListResourceActions": Case(_NODE, MASKED),
     "RunResourceAction": Case({**_NODE, "action": "restart"}, MASKED, (400, 403, 404, 500)),
     "RunResourceActionV2": Case({**_NODE, "action": "restart"}, MASKED, (400, 403, 404, 500)),
     "PodLogs": Case({"name": "{app}", "namespace": "{dest}", "podName": "{w}-pod"}, MASKED),
     "ListLinks": Case(_APP, MASKED),
     "ListResourceLinks": Case(_NODE, MASKED),
+    # Last: what is deleted is no part of the Application until it is compared again.
+    "DeleteResource": Case(_NODE, MASKED),
     "Delete": Case(_APP, MASKED),
 }
 
