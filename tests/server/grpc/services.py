@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from tiphys.kube.errors import Conflict
 from tiphys.resources.messages.application import (
     ApplicationManifestQuery,
     ApplicationManifestQueryWithFilesWrapper,
@@ -80,6 +81,9 @@ class Applications:
         try:
             if name == "missing":
                 raise not_found('applications.argoproj.io "missing" not found: ä%\n')
+            if name == "conflict":
+                causes = {"causes": [{"reason": "FieldManagerConflict", "field": ".spec.source"}]}
+                raise Conflict(409, "Conflict", "Apply failed with 1 conflict", causes)
             if name == "broken":
                 raise RuntimeError("the password is hunter2")
             if name == "wait":
