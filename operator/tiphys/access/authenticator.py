@@ -74,7 +74,7 @@ class Authenticator:
             )
         except InvalidToken as error:
             nobody = Identity(issuer="sso", claims={"iss": "sso"}) if error.expired_sso else NOBODY
-            return Authentication(nobody, f"invalid session: {error}")
+            return Authentication(nobody, f"invalid session: {error}", lacks_groups=error.lacks_groups)
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
         return identity_of(claims, self._enforcer.scopes)

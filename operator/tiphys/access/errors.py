@@ -10,11 +10,13 @@ class InvalidToken(AccessError):
 
     Attributes:
         expired_sso: an SSO token that is only too old: the caller is told where to go.
+        lacks_groups: the token is good, but the groups of its owner could not be asked for.
     """
 
-    def __init__(self, reason: str, *, expired_sso: bool = False):
+    def __init__(self, reason: str, *, expired_sso: bool = False, lacks_groups: bool = False):
         super().__init__(reason)
         self.expired_sso = expired_sso
+        self.lacks_groups = lacks_groups
 
 
 class LoginRefused(AccessError):

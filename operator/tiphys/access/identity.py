@@ -49,11 +49,13 @@ class Authentication(msgspec.Struct, frozen=True):
         identity: who calls; :data:`NOBODY` where authentication failed but is tolerated.
         problem: why no token was accepted (``no session information``, ``invalid session: …``),
             ``""`` when one was.
+        lacks_groups: the token was good, but the groups of its owner could not be had.
         renewed_token: a fresh token to hand back (header metadata ``renew-token``), or ``""``.
         renewed_state: what a browser is to keep beside a fresh SSO token, sealed, or ``""``.
     """
 
     identity: Identity = NOBODY
     problem: str = ""
+    lacks_groups: bool = False
     renewed_token: str = ""
     renewed_state: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -29,6 +31,17 @@ async def plain(
         yield api
 
 
+async def log_in(api: Running, provider: Provider) -> str:
+    """The token that a browser has after its way over the provider."""
+    begun = await api.until("/auth/login", lambda answer: answer.status == 303)
+    state = begun.headers["Set-Cookie"].partition(";")[0]
+    returned = urlsplit(await provider.authorize(begun.headers["Location"]))
+    url = f"{api.base}{returned.path}?{returned.query}"
+    async with api.session.get(url, headers={"Cookie": state}, allow_redirects=False) as done:
+        assert (done.status, done.headers["Location"]) == (303, "/"), await done.text()
+        return done.cookies["argocd.token"].value
+
+
 async def test_sso_is_switched_on_and_used_without_a_restart(plain: Running, provider: Provider) -> None:
     assert (await plain.get("/auth/login")).status != 303
     config = {"url": plain.base, "oidc.config": oidc_config(provider.issuer)}
@@ -39,13 +52,7 @@ async def test_sso_is_switched_on_and_used_without_a_restart(plain: Running, pro
         "data": config,
     }
     plain.apply(manifest)
-    begun = await plain.until("/auth/login", lambda answer: answer.status == 303)
-    state = begun.headers["Set-Cookie"].partition(";")[0]
-    returned = urlsplit(await provider.authorize(begun.headers["Location"]))
-    url = f"{plain.base}{returned.path}?{returned.query}"
-    async with plain.session.get(url, headers={"Cookie": state}, allow_redirects=False) as done:
-        assert (done.status, done.headers["Location"]) == (303, "/"), await done.text()
-        token = done.cookies["argocd.token"].value
+    token = await log_in(plain, provider)
     shown = (await plain.get("/api/v1/settings", token="")).json["oidcConfig"]
     assert shown["issuer"] == provider.issuer
     assert SECRET not in str(shown)
@@ -57,3 +64,31 @@ async def test_sso_is_switched_on_and_used_without_a_restart(plain: Running, pro
     assert (out.status, out.headers["Location"]) == (303, plain.base)
     refused = await ann.get("/api/v1/account/can-i/applications/get/any/app")
     assert refused.json["message"] == "invalid session: token is revoked, please re-login"
+
+
+async def test_pages_for_cookies_tell_missing_groups_from_bad_tokens(
+    plain: Running, provider: Provider
+) -> None:
+    """api.md 14: the terminal says 401 ``Invalid session`` where the groups of a good token cannot be had."""
+    config = oidc_config(provider.issuer, enableUserInfoGroups=True, userInfoPath="/userinfo")
+    data = {"url": plain.base, "oidc.config": config, "exec.enabled": "true"}
+    patch = json.dumps({"data": data})
+    await asyncio.to_thread(plain.kubectl, "patch", "configmap", "argocd-cm", "--type=merge", "-p", patch)
+
+    async def terminal(token: str) -> tuple[int, str]:
+        answer = await plain.get("/terminal", headers={"Cookie": f"argocd.token={token}"}, token="")
+        return answer.status, answer.text
+
+    await plain.until("/terminal", lambda answer: answer.status == 400)
+    token = await log_in(plain, provider)
+    assert await terminal(token) == (400, "Missing required parameters\n")
+    assert await terminal(token[:-8] + "AAAAAAAA") == (401, "Invalid token\n")
+    # As on a replica that saw no login of this person: what the provider handed out beside it is gone.
+    changed = oidc_config(
+        provider.issuer, enableUserInfoGroups=True, userInfoPath="/userinfo", name="changed"
+    )
+    patch = json.dumps({"data": {"oidc.config": changed}})
+    await asyncio.to_thread(plain.kubectl, "patch", "configmap", "argocd-cm", "--type=merge", "-p", patch)
+    cookie = {"Cookie": f"argocd.token={token}"}
+    refused = await plain.until("/terminal", lambda answer: answer.status == 401, headers=cookie, token="")
+    assert refused.text == "Invalid session\n"

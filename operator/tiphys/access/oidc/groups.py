@@ -70,6 +70,12 @@ class Groups:
         Raises:
             InvalidToken: they could not be had.
         """
+        try:
+            return await self._complete(claims, access_token)
+        except InvalidToken as error:
+            raise InvalidToken(str(error), lacks_groups=True) from None
+
+    async def _complete(self, claims: Mapping[str, Any], access_token: str) -> Mapping[str, Any]:
         config = self._provider.sso.oidc
         if not self.are_elsewhere(claims):
             return claims

@@ -5,7 +5,6 @@ application and, if asked, its revision and name. ``BadgeQuery.parse`` reads the
 decides what is shown (pure), ``badge_svg`` draws it.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Protocol
@@ -16,6 +15,7 @@ from aiohttp import web
 from tiphys.reconcile.namespaces import is_namespace_enabled
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
+from tiphys.server.http.names import is_label, is_subdomain
 from tiphys.server.http.queries import BadQuery, parse_query
 from tiphys.server.state import State
 
@@ -42,9 +42,6 @@ WIDTH, WIDTH_WITH_REVISION, WIDTH_WITH_FULL_REVISION = 131, 192, 400
 HEIGHT, HEIGHT_WITH_TITLE = 20, 40
 LEFT_WIDTH, RIGHT_END = 74, 131
 MAX_WIDTH = 10_000
-
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 class BadgeSource(Protocol):
@@ -109,11 +106,11 @@ class BadgeQuery(msgspec.Struct, frozen=True):
 
         name, namespace = first("name"), first("namespace")
         projects = tuple(each for each in query.get("project", ()) if each)
-        if name and not _is(_SUBDOMAIN, name, 253):
+        if name and not is_subdomain(name):
             raise BadBadge("name")
-        if namespace and not _is(_LABEL, namespace, 63):
+        if namespace and not is_label(namespace):
             raise BadBadge("namespace")
-        if not all(_is(_SUBDOMAIN, project, 253) for project in projects):
+        if not all(is_subdomain(project) for project in projects):
             raise BadBadge("project")
         width = first("width")
         return cls(
@@ -125,10 +122,6 @@ class BadgeQuery(msgspec.Struct, frozen=True):
             title=first("showAppName") == "true",
             width=int(width) if width.isascii() and width.isdecimal() and int(width[:9]) <= MAX_WIDTH else 0,
         )
-
-
-def _is(pattern: re.Pattern[str], text: str, longest: int) -> bool:
-    return len(text) <= longest and pattern.fullmatch(text) is not None
 
 
 class Badge(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ who has no right learns nothing about Applications or Pods.
 
 import enum
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from tiphys.access.identity import UNRESTRICTED, Authentication
+from tiphys.access.identity import UNRESTRICTED
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import KubeError
 from tiphys.reconcile.namespaces import is_namespace_enabled
@@ -21,23 +21,18 @@ from tiphys.resources.identity import GVK, AppKey, Manifest
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure
 from tiphys.server.guard import Guard, app_object, refusal
+from tiphys.server.http.by_cookie import TokenChecker
+from tiphys.server.http.refusals import Refused
 from tiphys.server.services.applications.access import AppAccess
 from tiphys.server.services.applications.resources.reaching import Reaching
 from tiphys.server.services.applications.writing import AppWriter
 from tiphys.server.state import State
 from tiphys.server.terminal.asking import Wish
-from tiphys.server.terminal.refusals import Refused
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 POD = GVK("", "v1", "Pod")
-
-
-class TokenChecker(Protocol):
-    """What is asked of ``access.authenticator.Authenticator``."""
-
-    async def check(self, token: str, sealed: str = "") -> Authentication: ...
 
 
 class Standing(enum.Enum):

@@ -4,15 +4,12 @@ Pure: query parameters in, a :class:`Wish` out. The names become parts of URLs o
 nothing that is no name gets any further.
 """
 
-import re
 from collections.abc import Mapping
 
 import msgspec
 
-from tiphys.server.terminal.refusals import Refused
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+from tiphys.server.http.names import is_label, is_subdomain
+from tiphys.server.http.refusals import Refused
 
 DEFAULT_SHELLS = ("bash", "sh", "powershell", "cmd")
 ENABLED, SHELLS = "exec.enabled", "exec.shells"
@@ -49,12 +46,12 @@ def wish_of(query: Mapping[str, str]) -> Wish:
     if not all((wish.pod, wish.container, wish.app, wish.project, wish.namespace)):
         raise Refused(400, "Missing required parameters")
     for text, is_fine, what in (
-        (wish.pod, _is_subdomain, "Pod"),
-        (wish.container, _is_label, "Container"),
-        (wish.app, _is_subdomain, "App"),
-        (wish.project, _is_subdomain, "Project"),
-        (wish.namespace, _is_label, "Namespace"),
-        (wish.app_namespace, _is_label, "App namespace"),
+        (wish.pod, is_subdomain, "Pod"),
+        (wish.container, is_label, "Container"),
+        (wish.app, is_subdomain, "App"),
+        (wish.project, is_subdomain, "Project"),
+        (wish.namespace, is_label, "Namespace"),
+        (wish.app_namespace, is_label, "App namespace"),
     ):
         if not is_fine(text):
             raise Refused(400, f"{what} name is not valid")
@@ -65,11 +62,3 @@ def shells_of(raw: Mapping[str, str], asked: str) -> tuple[str, ...]:
     """The shells to try, in order: the one asked for if it is listed, else all that are."""
     listed = tuple(name.strip() for name in raw.get(SHELLS, "").split(",") if name.strip()) or DEFAULT_SHELLS
     return (asked,) if asked in listed else listed
-
-
-def _is_label(text: str) -> bool:
-    return len(text) <= 63 and _LABEL.fullmatch(text) is not None
-
-
-def _is_subdomain(text: str) -> bool:
-    return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None

@@ -8,26 +8,23 @@ the answer, so that the terminal begins with the fresh one.
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import WSCloseCode, web
 
-from tiphys.access.authenticator import STATE_COOKIE, join_chunks, read_cookies
-from tiphys.access.identity import UNRESTRICTED, Authentication
 from tiphys.access.oidc.config import base_urls
 from tiphys.kube.client import ClusterClient
 from tiphys.server.api.calls import Call
 from tiphys.server.guard import Guard
 from tiphys.server.http.answers import plain
-from tiphys.server.http.cookies import TOKEN_COOKIE, TooManyCookies, token_cookies
+from tiphys.server.http.by_cookie import CookieLogin, CookieOptions, TokenChecker
 from tiphys.server.http.options import ExtraRoute
+from tiphys.server.http.refusals import Refused
 from tiphys.server.state import State
-from tiphys.server.terminal.admission import Admission, Ticket, TokenChecker
+from tiphys.server.terminal.admission import Admission, Ticket
 from tiphys.server.terminal.asking import ENABLED, Wish, shells_of, wish_of
 from tiphys.server.terminal.browser import MAX_FRAME_BYTES, Browser, Times
-from tiphys.server.terminal.refusals import Refused
 from tiphys.server.terminal.remote import program
 from tiphys.server.terminal.session import Session
 from tiphys.telemetry.logs import get_logger
@@ -36,17 +33,6 @@ log = get_logger(__name__)
 
 PATH = "/terminal"
 CLOSE_SECONDS = 2.0
-
-
-class CookieOptions(Protocol):
-    """The part of ``HttpOptions`` that cookies need."""
-
-    @property
-    def href(self) -> str: ...
-    @property
-    def secure_cookies(self) -> bool: ...
-    @property
-    def max_cookies(self) -> int: ...
 
 
 class _Admitted(msgspec.Struct, frozen=True, eq=False):
@@ -69,9 +55,8 @@ class TerminalRoutes:
         times: Times = Times(),  # noqa: B008 (frozen)
     ):
         self._state = state
-        self._checker = checker
+        self._login = CookieLogin(lambda: state.settings, checker, cookies)
         self._admission = Admission(state, guard, checker)
-        self._cookies = cookies
         self._times = times
 
     def routes(self) -> Sequence[ExtraRoute]:
@@ -99,52 +84,14 @@ class TerminalRoutes:
 
     async def _admit(self, request: web.Request) -> _Admitted:
         """Raises Refused."""
-        ticket, call, fresh = await self._authenticate(request)
+        caller = await self._login.caller_of(request)
         if not is_own_origin(request, self._state.settings.raw):
             raise Refused(403, "Forbidden")
-        wish = wish_of(request.rel_url.query)
+        wish, call = wish_of(request.rel_url.query), Call(identity=caller.identity)
         self._admission.permit(call, wish)
         client = await self._admission.reach(call, wish)
-        ticket = msgspec.structs.replace(ticket, wish=wish)
-        return _Admitted(wish, ticket, call.identity.username, client, fresh)
-
-    async def _authenticate(self, request: web.Request) -> tuple[Ticket, Call, Sequence[str]]:
-        """Who calls, by the cookie alone; and cookies to set. Raises Refused."""
-        nothing = Wish("", "", "", "", "", "")
-        if self._state.settings.params.server_disable_auth:
-            return Ticket(nothing), Call(identity=UNRESTRICTED), ()
-        cookies = read_cookies("; ".join(request.headers.getall("Cookie", ())))
-        token, sealed = join_chunks(cookies), join_chunks(cookies, STATE_COOKIE)
-        if not token:
-            raise Refused(400, "Auth cookie not found")
-        found = await self._checker.check(token, sealed)
-        if found.problem:
-            raise Refused(401, "Invalid token")
-        fresh: Sequence[str] = ()
-        if found.renewed_token:
-            fresh = self._renewed(found)
-            token, sealed = found.renewed_token, found.renewed_state or sealed
-        return Ticket(nothing, token, sealed), Call(identity=found.identity), fresh
-
-    def _renewed(self, found: Authentication) -> list[str]:
-        named = {TOKEN_COOKIE: found.renewed_token}
-        if found.renewed_state:
-            named[STATE_COOKIE] = found.renewed_state
-        options = self._cookies
-        try:
-            return [
-                cookie
-                for name, value in named.items()
-                for cookie in token_cookies(
-                    value,
-                    options.href,
-                    secure=options.secure_cookies,
-                    max_chunks=options.max_cookies,
-                    name=name,
-                )
-            ]
-        except TooManyCookies as error:
-            raise Refused(500, str(error)) from None
+        ticket = Ticket(wish, caller.token, caller.sealed)
+        return _Admitted(wish, ticket, caller.identity.username, client, caller.cookies)
 
     async def _serve(self, request: web.Request, socket: web.WebSocketResponse, admitted: _Admitted) -> None:
         wish = admitted.wish
