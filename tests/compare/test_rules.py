@@ -106,6 +106,8 @@ def test_an_endless_expression_is_stopped_and_then_left_out() -> None:  # 5.1
     path = compile_path("def f: f; f")
     with pytest.raises(JqError, match="left out"):
         path.delete_from(TARGET, 0.1)
+    with pytest.raises(JqError, match=r"timed out \(0\.2s\)$"):  # more time: it is tried again
+        path.delete_from(TARGET, 0.2)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,21 @@ def test_an_endless_expression_is_stopped_and_then_left_out() -> None:  # 5.1
         ('.a | test("(a+)+$")', False),
         ('"\\(env)"', False),
         (".a[][][][][]", False),
+        ('.a[] | select(.b == "x") | .c[] | select(.d >= -1).e', True),
+        ('(.a[]? | select(.n | startswith("x"))).b', True),
+        ('select(.a[]?.n == "x").b', True),
+        ('.a[1:] , .b[-1], .c["d"]', True),
+        (".a // .b | .c", True),
+        ("select(.a[] == .b[])", False),  # as many comparisons as pairs
+        ("select(.a[] == 1) | .b[]", False),
+        (".[] | select(.a[] == 1) | select(.b[] == 1)", False),
+        ("|".join(["(.,.)"] * 40), False),  # twice as many results at each step
+        ("|".join(["(.//.)"] * 40), False),
+        ("[.,.]", False),
+        (".a - .b", False),  # every element against every other
+        (".a | contains(.b)", False),
+        (".a | index(.b)", False),
+        (".a" * 600, False),
     ],
 )
 def test_what_runs_in_process(expression: str, harmless: bool) -> None:

@@ -73,6 +73,20 @@ def test_filepath_match(pattern: str, text: str, expected: bool) -> None:
     assert matches_path(pattern, text) is expected
 
 
+HOSTILE = ["*a" * 40 + "b", "{a*,*a}" * 20 + "b", "?*" * 40 + "b", "[a-z]*" * 40 + "B"]
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
+@pytest.mark.parametrize("separators", ["", "/"])
+def test_no_glob_takes_for_ever(pattern: str, separators: str) -> None:
+    assert not matches(pattern, "a" * 250, separators)
+
+
+def test_no_path_pattern_takes_for_ever() -> None:
+    assert not matches_path("*a" * 40 + "b", "a" * 250)
+    assert not matches_path("[^b]*?" * 40 + "b", "a" * 250)
+
+
 @given(st.text(), st.text())
 def test_no_pattern_breaks_anything(pattern: str, text: str) -> None:
     matches_path(pattern, text)
@@ -87,6 +101,13 @@ def test_no_pattern_breaks_anything(pattern: str, text: str) -> None:
         (["/^team-[ab]$/"], "team-c", False),
         (["/team/"], "a-team-b", True),
         (["/[/"], "x", False),
+        (["/^a$/"], "a\n", False),  # Go: the end of the text, not of its last line
+        (["/(?i)^TEAM$/"], "team", True),
+        (["/^(?!x)/"], "y", False),  # no RE2
+        (["/(a)\\1/"], "aa", False),
+        (["/^(a+)+$/"], "a" * 250 + "b", False),  # seconds, years in an engine that goes back
+        (["/^(a|a?)+$/"], "a" * 250 + "b", False),
+        (["/(.*a){20}b/"], "a" * 250, False),
         ([], "x", False),
     ],
 )

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import bcrypt
 
 from tiphys.access.errors import AccountError
-from tiphys.access.rbac.patterns import PatternError, re2_compile
+from tiphys.settings.regexes import PatternError, re2_compile
 
 COST = 10
 LONGEST = 72

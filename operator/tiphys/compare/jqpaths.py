@@ -1,10 +1,11 @@
 """jq path expressions of ignore rules: ``del(<expression>)`` on an object, with a time limit.
 
-jq is a whole language: an expression can loop for ever or read the environment, and its author
-may be a tenant. Expressions made of nothing but paths, ``select`` and comparisons (nearly all of
-them) cannot, and run here, in microseconds. Anything else runs in a worker process that is killed
-when it is late (sync.md 5.1: one second). An expression that was late three times is left out
-from then on: it costs every comparison a second and never answers.
+jq is a whole language: an expression can loop for ever, multiply its own results or read the
+environment, and its author may be a tenant. Expressions made of nothing but paths, ``select`` and
+comparisons with fixed texts (nearly all of them) cannot, and run here, in microseconds. Anything
+else runs in a worker process that is killed when it is late (sync.md 5.1: one second). An expression
+that was late three times is left out from then on, unless it is given more time: it costs every
+comparison a second and never answers.
 """
 
 import os
@@ -25,13 +26,24 @@ from tiphys.resources.identity import Manifest
 DEFAULT_TIMEOUT = 1.0
 _START_TIMEOUT = 20.0
 _MOST_LATE = 3
+_LONGEST = 1000
+"""Characters of an expression that runs here."""
 _MOST_ITERATIONS = 4
+_MOST_BRANCHES = 4
+"""Commas and alternatives: each may double the results of what stands before it."""
+_TEXT = r"""\"(?:[^"\\]|\\["\\/bfnrtu])*\""""
 _TOKEN = re.compile(
-    r"""\s+ | "(?:[^"\\]|\\["\\/bfnrtu])*" | \.[A-Za-z_]\w* | \.(?!\.) | \d+(?:\.\d+)?
-    | == | != | <= | >= | < | > | // | [\[\]()|,?:-]
-    | (?:and|or|not|select|startswith|endswith|contains|has|any|all|length|type|keys|true|false|null
-      |ascii_downcase|ascii_upcase|ltrimstr|rtrimstr|index|first|last|tostring|tonumber)\b""",
-    re.VERBOSE,
+    rf"""\s+
+    | (?P<iteration>\[\s*\])
+    | \[\s*(?:{_TEXT}|-?\d+|-?\d*\s*:\s*-?\d*)\s*\]
+    | (?:startswith|endswith|contains|has|ltrimstr|rtrimstr)\s*\(\s*
+        (?:{_TEXT}|\[\s*{_TEXT}\s*\]|\d+)\s*\)
+    | {_TEXT} | \.[A-Za-z_]\w* | \.(?!\.) | -?\d+(?:\.\d+)? | \? (?!//)
+    | (?P<branch>//|,) | (?P<open>\() | (?P<close>\)) | \|
+    | (?P<operator>==|!=|<=|>=|<|>|(?:and|or)\b)
+    | (?:not|select|any|all|length|type|keys|true|false|null|ascii_downcase|ascii_upcase|first|last
+        |tostring|tonumber)\b""",
+    re.VERBOSE | re.ASCII,
 )
 
 
@@ -40,16 +52,35 @@ class JqError(Exception):
 
 
 def is_harmless(expression: str) -> bool:
-    """Whether an expression has only parts that end quickly and see nothing but the document."""
-    at = 0
-    iterations = 0
+    """Whether an expression has only parts that end quickly and see nothing but the document.
+
+    Results multiply where two iterations meet in a condition or follow one: of the iterations in
+    parentheses there may be one, and none may come after it.
+    """
+    if len(expression) > _LONGEST:
+        return False
+    at, depth, iterations, branches = 0, 0, 0, 0
+    conditional = False  # an iteration stood in parentheses
     while at < len(expression):
         match = _TOKEN.match(expression, at)
         if match is None:
             return False
-        iterations += match[0] == "["
         at = match.end()
-    return iterations <= _MOST_ITERATIONS and expression.count("any") + expression.count("all") <= 1
+        match match.lastgroup:
+            case "iteration":
+                if conditional:
+                    return False
+                iterations += 1
+                conditional = depth > 0
+            case "branch":
+                branches += 1
+            case "open":
+                depth += 1
+            case "close":
+                depth -= 1
+            case "operator" if depth == 0:
+                return False
+    return iterations <= _MOST_ITERATIONS and branches <= _MOST_BRANCHES
 
 
 _PLAIN = re.compile(r"""(?:\.([A-Za-z_]\w*)|\.?\["([^"\\]*)"\]|\."([^"\\]*)")""", re.ASCII)
@@ -102,6 +133,7 @@ class JqPath:
         self._harmless = is_harmless(expression)
         self._plain = plain_path(expression)
         self._late = 0
+        self._late_within = 0.0
 
     def delete_from(self, document: Manifest, timeout: float = DEFAULT_TIMEOUT) -> Manifest:
         """The document without what the expression names.
@@ -119,12 +151,13 @@ class JqPath:
             except ValueError as error:
                 raise JqError(f"JQ patch returned error: {error}") from error
         else:
-            if self._late >= _MOST_LATE:
+            if self._late >= _MOST_LATE and timeout <= self._late_within:
                 raise JqError(f"JQ patch execution timed out ({timeout:g}s) {self._late} times: left out")
             try:
                 results = _worker().run(self.program, document, timeout)
             except TimeoutError as error:
-                self._late += 1
+                self._late = self._late + 1 if timeout <= self._late_within else 1
+                self._late_within = max(self._late_within, timeout)
                 raise JqError(f"JQ patch execution timed out ({timeout:g}s)") from error
         if len(results) > 1:
             raise JqError("JQ patch returned multiple objects")

@@ -2,7 +2,7 @@
 
 Sources, destinations, namespaces, windows and service accounts use gobwas globs (``settings``
 has the translation); kinds use Go's ``filepath.Match``, which knows neither ``**`` nor ``{a,b}``.
-An invalid pattern matches nothing in either.
+An invalid pattern matches nothing in either. Tenants write them: RE2 decides (``settings.regexes``).
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from tiphys.settings.globs import glob_matches
+from tiphys.settings.regexes import Pattern, PatternError
 
 
 def matches(pattern: str, text: str, separators: str = "") -> bool:
@@ -43,21 +44,27 @@ def matches_name_list(patterns: Iterable[str], text: str) -> bool:
 def _regex_matches(pattern: str, text: str) -> bool:
     if len(pattern) < 2 or not (pattern.startswith("/") and pattern.endswith("/")):
         return False
+    compiled = _compile_regex(pattern[1:-1])
+    return compiled is not None and compiled.search(text)
+
+
+@lru_cache(maxsize=4096)
+def _compile_regex(expression: str) -> Pattern | None:
     try:
-        return re.search(pattern[1:-1], text) is not None
-    except re.error:
-        return False
+        return Pattern(expression)
+    except PatternError:
+        return None
 
 
 def matches_path(pattern: str, text: str) -> bool:
     """Go's ``filepath.Match`` on the whole text: ``*`` and ``?`` do not cross ``/``, ``[a-z]`` and
     ``[^a-z]`` are classes, ``\\`` escapes; a malformed pattern matches nothing."""
     compiled = _compile_path(pattern)
-    return compiled is not None and compiled.fullmatch(text) is not None
+    return compiled is not None and compiled.fullmatch(text)
 
 
 @lru_cache(maxsize=4096)
-def _compile_path(pattern: str) -> re.Pattern[str] | None:
+def _compile_path(pattern: str) -> Pattern | None:
     parts: list[str] = []
     at = 0
     while at < len(pattern):
@@ -80,7 +87,10 @@ def _compile_path(pattern: str) -> re.Pattern[str] | None:
             parts.append(part)
         else:
             parts.append(re.escape(character))
-    return re.compile("".join(parts), re.DOTALL)
+    try:
+        return Pattern("".join(parts), across_lines=True)
+    except PatternError:  # larger than RE2 takes
+        return None
 
 
 def _read_class(pattern: str, at: int) -> tuple[str, int] | None:
@@ -112,7 +122,7 @@ def _read_class(pattern: str, at: int) -> tuple[str, int] | None:
 def _class_expression(ranges: list[str], negated: bool) -> str:
     """Ranges that run backwards (``z-a``) are left out: they match nothing."""
     if not ranges:
-        return r"[\s\S]" if negated else r"(?!)"
+        return r"[\s\S]" if negated else r"[^\s\S]"
     return f"[{'^' if negated else ''}{''.join(ranges)}]"
 
 

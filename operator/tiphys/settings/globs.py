@@ -2,15 +2,21 @@
 
 Settings (resource filters, health overrides, event labels) match without separators, so ``*``
 crosses everything; sources match with ``/`` as separator, where ``*`` stays in one segment and
-``**`` crosses. A pattern is compiled to one regular expression and remembered; an invalid
-pattern matches nothing, which is what the reference does after a warning.
+``**`` crosses. Names and patterns with nothing but ``*`` are walked; any other becomes one expression
+of RE2 (``regexes``), since tenants write patterns, too. Answers are remembered. An invalid pattern
+matches nothing, which is what the reference does after a warning.
 
     ``*`` any run    ``**`` any run over separators    ``?`` one character
     ``[abc]`` ``[a-z]`` ``[!abc]`` one of a class    ``{a,b}`` alternatives    ``\\`` escape
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+
+from tiphys.settings.regexes import Pattern, PatternError
+
+_SPECIAL = frozenset("*?[]{}\\")
 
 
 class GlobError(ValueError):
@@ -23,27 +29,58 @@ class GlobError(ValueError):
 
 
 @lru_cache(maxsize=4096)
-def compile_glob(pattern: str, separators: str = "") -> re.Pattern[str]:
-    """The regular expression of a glob, to be used with ``fullmatch``.
+def compile_glob(pattern: str, separators: str = "") -> Pattern:
+    """The expression of a glob, to be used with ``fullmatch``.
 
     Raises:
         GlobError: an unclosed class or alternative, or a dangling escape.
     """
     body = _Translation(pattern, separators).run()
     try:
-        return re.compile(body, re.DOTALL)
-    except re.error as error:
+        return Pattern(body, across_lines=True)
+    except PatternError as error:
         raise GlobError(pattern, str(error)) from None
 
 
+@lru_cache(maxsize=16384)
 def glob_matches(pattern: str, text: str, separators: str = "") -> bool:
     """Whether the whole text matches; an invalid pattern matches nothing."""
     if pattern == "*" and not separators:
         return True
+    return _matcher(pattern, separators)(text)
+
+
+@lru_cache(maxsize=4096)
+def _matcher(pattern: str, separators: str) -> Callable[[str], bool]:
+    special = _SPECIAL.intersection(pattern)
+    if not special:
+        return lambda text: text == pattern
+    if special == {"*"} and not separators:
+        return star_matcher(tuple(pattern.split("*")))
     try:
-        return compile_glob(pattern, separators).fullmatch(text) is not None
+        return compile_glob(pattern, separators).fullmatch
     except GlobError:
-        return False
+        return lambda text: False
+
+
+def star_matcher(parts: tuple[str, ...]) -> Callable[[str], bool]:
+    """A glob with stars only, given the texts between them (two at least): each at its first place."""
+    first, *middle, last = parts
+    middle = [part for part in middle if part]
+    shortest = len(first) + len(last)
+
+    def match(text: str) -> bool:
+        if len(text) < shortest or not text.startswith(first) or not text.endswith(last):
+            return False
+        at, end = len(first), len(text) - len(last)
+        for part in middle:
+            at = text.find(part, at, end)
+            if at < 0:
+                return False
+            at += len(part)
+        return True
+
+    return match
 
 
 class _Translation:

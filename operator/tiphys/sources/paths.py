@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from tiphys.settings.regexes import Pattern, PatternError
+
 ANNOTATION = "argocd.argoproj.io/manifest-generate-paths"
 
 
@@ -44,11 +46,11 @@ def _matches(entry: str, file: str) -> bool:
     if entry in ("", file) or file.startswith(entry + "/"):
         return True
     pattern = _compiled(entry)
-    return pattern is not None and pattern.fullmatch(file) is not None
+    return pattern is not None and pattern.fullmatch(file)
 
 
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def _compiled(pattern: str) -> Pattern | None:
     """A shell pattern as Go's ``filepath.Match`` reads it; ``None`` if it is malformed."""
     result = []
     position = 0
@@ -71,7 +73,10 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
             result.append(klass)
         else:
             result.append(re.escape(char))
-    return re.compile("".join(result), re.DOTALL)
+    try:
+        return Pattern("".join(result), across_lines=True)
+    except PatternError:  # larger than RE2 takes
+        return None
 
 
 def _char_class(pattern: str, position: int) -> tuple[str | None, int]:

@@ -417,6 +417,8 @@ def test_kube_versions(text: str, result: str) -> None:  # 9.1
         ("a/**", "a/b/c", True),
         ("a/{b,c}-?.yaml", "a/c-1.yaml", True),
         ("a/[!b].yaml", "a/b.yaml", False),
+        ("**/" * 20 + "b", "a/" * 100 + "a", False),  # and at once
+        ("*a" * 40 + "b", "a" * 250, False),
     ],
 )
 def test_path_globs(pattern: str, path: str, matches: bool) -> None:  # 9.4

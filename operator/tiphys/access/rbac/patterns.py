@@ -8,11 +8,9 @@ walked, and the rest goes through RE2, many patterns in one automaton.
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
 
-import re2  # type: ignore[import-untyped]
-
-from tiphys.settings.globs import GlobError, compile_glob
+from tiphys.settings.globs import GlobError, compile_glob, star_matcher
+from tiphys.settings.regexes import PatternError, re2_compile
 
 Matcher = Callable[[str], bool]
 
@@ -23,10 +21,6 @@ _TOGETHER = 100
 """Patterns in one automaton: more would outgrow RE2's memory limit."""
 
 
-class PatternError(ValueError):
-    """A regular expression that RE2 does not take."""
-
-
 def nothing(text: str) -> bool:
     """Matches nothing."""
     return False
@@ -35,26 +29,6 @@ def nothing(text: str) -> bool:
 def everything(text: str) -> bool:
     """Matches every text."""
     return True
-
-
-@lru_cache(maxsize=4096)
-def re2_compile(pattern: str) -> Any:
-    """A compiled RE2 expression.
-
-    Raises:
-        PatternError: with the cause.
-    """
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        cause = error.args[0] if error.args else ""
-        raise PatternError(
-            cause.decode("utf-8", "replace") if isinstance(cause, bytes) else str(cause)
-        ) from None
-    except UnicodeEncodeError:
-        raise PatternError("not valid UTF-8") from None
 
 
 @lru_cache(maxsize=16384)
@@ -100,7 +74,7 @@ def _globs(patterns: frozenset[str]) -> Matcher:
     if prefixes:
         found.append(_prefix_matcher(prefixes))
     if len(walked) <= 8:
-        found.extend(_walker(parts) for parts in walked)
+        found.extend(star_matcher(parts) for parts in walked)
     else:
         others.extend("*".join(parts) for parts in walked)
     found.extend(_automata(_glob_expressions(others)))
@@ -118,26 +92,6 @@ def _prefix_matcher(prefixes: dict[int, set[str]]) -> Matcher:
             if text[:length] in starts:
                 return True
         return False
-
-    return match
-
-
-def _walker(parts: tuple[str, ...]) -> Matcher:
-    """A glob with stars only: its fixed parts in their order, each at its first place."""
-    first, *middle, last = parts
-    middle = [part for part in middle if part]
-    shortest = len(first) + len(last)
-
-    def match(text: str) -> bool:
-        if len(text) < shortest or not text.startswith(first) or not text.endswith(last):
-            return False
-        at, end = len(first), len(text) - len(last)
-        for part in middle:
-            at = text.find(part, at, end)
-            if at < 0:
-                return False
-            at += len(part)
-        return True
 
     return match
 

@@ -7,9 +7,11 @@ matched by the globs of :mod:`tiphys.settings.globs`, without separators.
 import re
 from functools import lru_cache
 
+from tiphys.settings.regexes import Pattern, PatternError
+
 
 @lru_cache(maxsize=1024)
-def path_glob(pattern: str) -> re.Pattern[str] | None:
+def path_glob(pattern: str) -> Pattern | None:
     """With ``/`` as separator and ``**``; ``None``: the pattern is malformed (and matches nothing)."""
     out: list[str] = []
     depth = 0
@@ -61,8 +63,8 @@ def path_glob(pattern: str) -> re.Pattern[str] | None:
     if depth:
         return None
     try:
-        return re.compile("".join(out), re.DOTALL)
-    except re.error:
+        return Pattern("".join(out), across_lines=True)
+    except PatternError:
         return None
 
 
