@@ -15,14 +15,13 @@ from tiphys.access.rbac.patterns import (
     GLOB,
     REGEX,
     Matcher,
-    PatternError,
     everything,
     matcher,
     matches,
     nothing,
-    re2_compile,
 )
 from tiphys.access.rbac.policy import Policy, PolicyError, Rule
+from tiphys.settings.regexes import PatternError, re2_compile
 
 PROJECT_SCOPED = frozenset({"applications", "applicationsets", "repositories", "clusters", "logs", "exec"})
 """Resources whose object begins with a project (``project/…``)."""
