@@ -98,6 +98,18 @@ def test_without_leaves_the_original() -> None:
 def test_a_jq_rule_that_never_ends_ignores_nothing() -> None:
     endless = IgnoreRules(jq_path_expressions=('.spec[range(1; infinite) | select(. < 0) | "x"]',))
     rules = {"*/*": ResourceOverride(ignore_resource_updates=endless)}
-    digest = UpdateDigest(rules, CompareOptions(), jq_timeout=0.1)
+    digest = UpdateDigest(rules, CompareOptions(), jq_timeout=lambda: 0.1)
     assert not same(digest, manifest(), manifest(spec={"replicas": 2}))
     assert same(digest, manifest(), manifest())
+
+
+def test_a_changed_time_limit_of_jq_counts_at_once() -> None:  # sync.md 1.4
+    slow = IgnoreRules(jq_path_expressions=(".spec.replicas | select([range(300000)] | length > 0)",))
+    limits = [0.0001]
+    rules = {"*/*": ResourceOverride(ignore_resource_updates=slow)}
+    digest = UpdateDigest(rules, CompareOptions(), jq_timeout=lambda: limits[-1])
+    changed = manifest(spec={"replicas": 2})
+    for _ in range(4):  # late, and left out in the end
+        assert not same(digest, manifest(spec={"replicas": 1}), changed)
+    limits.append(60.0)
+    assert same(digest, manifest(spec={"replicas": 1}), changed)

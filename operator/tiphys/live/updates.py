@@ -6,7 +6,7 @@ same hash and the same health status changes the record but is nobody's business
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -30,7 +30,7 @@ class UpdateDigest:
     Args:
         overrides: per ``group/Kind`` (globs), from the settings.
         enabled: ``resource.ignoreResourceUpdatesEnabled``.
-        jq_timeout: seconds that one jq expression has for one object.
+        jq_timeout: seconds that one jq expression has for one object, asked for each time; 0: one.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class UpdateDigest:
         overrides: Mapping[str, ResourceOverride],
         compare_options: CompareOptions,
         enabled: bool = True,
-        jq_timeout: float = DEFAULT_TIMEOUT,
+        jq_timeout: Callable[[], float] = lambda: DEFAULT_TIMEOUT,
     ) -> None:
         self._overrides = overrides
         self._options = compare_options
         self._enabled = enabled
-        self._jq_timeout = jq_timeout or DEFAULT_TIMEOUT
+        self._jq_timeout = jq_timeout
         self._rules: dict[GroupKind, _KindRules] = {}
 
     def __call__(self, kind: GroupKind, manifest: Manifest, tracked: bool) -> bytes:
@@ -56,7 +56,7 @@ class UpdateDigest:
         rules = self._rules.get(kind)
         if rules is None:
             rules = self._rules[kind] = self._compile(kind)
-        return rules.digest(manifest)
+        return rules.digest(manifest, self._jq_timeout() or DEFAULT_TIMEOUT)
 
     def _compile(self, kind: GroupKind) -> "_KindRules":
         pointers: list[str] = []
@@ -76,19 +76,18 @@ class UpdateDigest:
             for rules in chosen:
                 pointers.extend(rules.json_pointers)
                 paths.extend(rules.jq_path_expressions)
-        return _KindRules(tuple(dict.fromkeys(pointers)), tuple(dict.fromkeys(paths)), self._jq_timeout)
+        return _KindRules(tuple(dict.fromkeys(pointers)), tuple(dict.fromkeys(paths)))
 
 
 class _KindRules:
     """What is ignored of one kind."""
 
-    def __init__(self, pointers: tuple[str, ...], paths: tuple[str, ...], jq_timeout: float) -> None:
+    def __init__(self, pointers: tuple[str, ...], paths: tuple[str, ...]) -> None:
         self._pointers = tuple(
             tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
             for pointer in pointers
             if pointer.startswith("/")
         )
-        self._jq_timeout = jq_timeout
         self._paths: list[JqPath] = []
         for path in paths:
             try:
@@ -96,7 +95,7 @@ class _KindRules:
             except ValueError:
                 continue  # reported where the settings are read; an unusable rule ignores nothing
 
-    def digest(self, manifest: Manifest) -> bytes:
+    def digest(self, manifest: Manifest, jq_timeout: float) -> bytes:
         metadata = manifest.get("metadata") or {}
         kept = {name: value for name, value in metadata.items() if name not in ALWAYS_IGNORED}
         remaining: Any = {**manifest, "metadata": kept}
@@ -104,7 +103,7 @@ class _KindRules:
             remaining = without(remaining, pointer)
         for path in self._paths:
             try:
-                remaining = path.delete_from(remaining, self._jq_timeout)
+                remaining = path.delete_from(remaining, jq_timeout)
             except JqError:
                 continue  # the path does not fit this object, or would take too long
         return hashlib.blake2b(orjson.dumps(remaining, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()

@@ -67,7 +67,7 @@ class Connecting(msgspec.Struct, frozen=True):
                 snapshot.overrides,
                 snapshot.compare_options,
                 snapshot.ignore_resource_updates_enabled,
-                snapshot.params.jq_timeout,
+                lambda: self.settings.snapshot.params.jq_timeout,
             ),
             on_batch=events,
             on_rules=self.on_rules,
