@@ -207,11 +207,20 @@ class Mirror:
     async def fetch_tag(self, repository: Repository, tag: str) -> None:
         """Have a tag as the remote has it now: one may be signed anew without moving. Raises
         SourceError types of ``sources.md`` 14.3."""
+        await self.fetch_ref(repository, f"refs/tags/{tag}")
+
+    async def fetch_ref(self, repository: Repository, ref: str) -> None:
+        """Have a ref as the remote has it now. Raises SourceError types of ``sources.md`` 14.3."""
         async with self._lock:
             await self._open()
             arguments = [f"--git-dir={self.path}", "fetch", "--quiet", "--force", "--no-write-fetch-head"]
-            ref = f"+refs/tags/{tag}:refs/tags/{tag}"
-            await self._talk(repository, [*arguments, "--no-tags", "--", clean_url(repository.url), ref])
+            url = clean_url(repository.url)
+            await self._talk(repository, [*arguments, "--no-tags", "--", url, f"+{ref}:{ref}"])
+
+    async def open(self) -> None:
+        """Have the clone on disk, be it empty: what is written begins there. Raises SourceError."""
+        async with self._lock:
+            await self._open()
 
     async def _talk(self, repository: Repository, arguments: list[str]) -> None:
         started = time.monotonic()

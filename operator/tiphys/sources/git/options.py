@@ -9,7 +9,7 @@ import msgspec
 class GitRequest(msgspec.Struct, frozen=True):
     """One finished conversation with a remote, for metrics."""
 
-    kind: Literal["ls-remote", "fetch"]
+    kind: Literal["ls-remote", "fetch", "push"]
     url: str
     seconds: float
     failed: bool
@@ -31,6 +31,10 @@ class GitOptions(msgspec.Struct, frozen=True):
     retry_factor: float = 2.0
     ls_remote_parallelism: int = 0
     """``ARGOCD_GIT_LS_REMOTE_PARALLELISM_LIMIT``, 0: none."""
+    github_token_seconds: float = 3600.0
+    """``ARGOCD_GITHUB_APP_CREDS_EXPIRATION_DURATION``: how long a token is kept at most."""
+    azure_token_seconds: float = 3540.0
+    """``ARGOCD_AZURE_SERVICE_PRINCIPAL_CREDS_EXPIRATION_DURATION``"""
     conversations: int = 32
     """Git processes that talk to remotes at the same time."""
     submodules: bool = True

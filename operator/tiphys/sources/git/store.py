@@ -7,6 +7,7 @@ long-lived reader. The store owns its directory alone. All of it is a cache: mir
 and may be deleted at any moment, checkouts are made anew by each process.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,9 @@ from typing import TypeVar
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import DiskFull, RevisionNotFound, SourceError
 from tiphys.sources.git.access import Trust, clean_path, clean_url, mirror_key
+from tiphys.sources.git.branches import BranchCommit, BranchHead, commit_branch
 from tiphys.sources.git.checkouts import Checkouts
+from tiphys.sources.git.credentials import Handover
 from tiphys.sources.git.directory import OwnedDirectory
 from tiphys.sources.git.history import RevisionMetadata, read_changed_paths, read_metadata
 from tiphys.sources.git.links import check_links
@@ -45,6 +48,8 @@ class _Held:
         self.trees = trees
         self.checked: set[str] = set()
         """Root trees whose links were found harmless."""
+        self.writing = asyncio.Lock()
+        """Held by whoever makes a commit: notes are one ref for all branches."""
 
 
 class GitStore:
@@ -65,7 +70,7 @@ class GitStore:
         self.checkouts = Checkouts(root / "checkouts", root / "tmp", self._options)
         self.keyrings = Keyrings(root / "keyrings")
         self._listings = Listings(self._runner, self._options, self._report)
-        self.requests = {"ls-remote": 0, "fetch": 0}
+        self.requests = {"ls-remote": 0, "fetch": 0, "push": 0}
         """Conversations with remotes so far, by kind."""
 
     async def __aenter__(self) -> "GitStore":
@@ -121,6 +126,13 @@ class GitStore:
     async def listing(self, repository: Repository, *, fresh: bool = False) -> Listing:
         """All refs of the remote, in the order listed, tags peeled; shared as in :meth:`resolve`."""
         return await self._listing(repository, fresh=fresh, since=None)
+
+    @asynccontextmanager
+    async def lend(self, repository: Repository) -> AsyncIterator[Handover]:
+        """The environment of a tool that runs git itself, for as long as the block lasts."""
+        self._prepare()
+        async with self._runner.lend(repository) as handover:
+            yield handover
 
     async def _listing(self, repository: Repository, *, fresh: bool, since: float | None) -> Listing:
         self._prepare()
@@ -324,6 +336,29 @@ class GitStore:
             repository, sha, lambda held, full: read_ancestry(self._runner, held.mirror.path, full)
         )
 
+    # --- writing ---------------------------------------------------------------------------------
+
+    async def commit(
+        self,
+        repository: Repository,
+        commit: BranchCommit,
+        on_request: Callable[[GitRequest], None] = lambda request: None,
+    ) -> BranchHead:
+        """Make a commit on a branch of the remote, with the credentials of ``repository``.
+
+        Raises AccessDenied, RepositoryUnreachable and other SourceErrors; then nothing, or only what
+        the next call finds and goes on with, was pushed.
+        """
+
+        def report(request: GitRequest) -> None:
+            self._report(request)
+            on_request(request)
+
+        async with self._using(repository) as held:
+            return await commit_branch(
+                self._runner, repository, held.mirror, held.trees, held.writing, report, commit
+            )
+
     # --- housekeeping ----------------------------------------------------------------------------
 
     async def maintain(self) -> None:
@@ -350,6 +385,7 @@ class GitStore:
     async def close(self) -> None:
         """End readers and running commands; what is on disk stays for the next process."""
         await self._listings.close()
+        await self._runner.tokens.close()
         await self.checkouts.close()
         await self.keyrings.close()
         for held in self._held.values():
