@@ -146,3 +146,29 @@ async def test_those_who_watch_are_told() -> None:
     made.live_changed(change(instance="app"))
     made.live_changed(change())
     assert [key.name for key in told] == ["app", "watcher", "everywhere"]
+
+
+@pytest.mark.parametrize(
+    ("server", "group", "expected"),
+    [
+        pytest.param(SERVER, "example.org", ["app"], id="a-definition"),
+        pytest.param(SERVER, "example.net", [], id="a-definition-that-nobody-uses"),
+        pytest.param(SERVER, None, ["apart"], id="a-webhook"),
+        pytest.param("https://other", "example.org", [], id="another-cluster"),
+    ],
+)
+def test_who_looks_again_when_the_api_server_may_think_otherwise(
+    server: str, group: str | None, expected: list[str]
+) -> None:  # health-and-resources.md 10, proving-no-op rule 15
+    comparer = Comparer()
+    for name, known, kind in (("app", "_verdicts", "example.org"), ("apart", "_answers", "apps")):
+        comparer._servers[AppKey("argocd", name)] = SERVER
+        held = getattr(comparer, known).setdefault(AppKey("argocd", name), {})
+        held[ResourceKey(kind, "X", "one", "x")] = None
+    before = comparer._epoch(SERVER, "example.org"), comparer._epoch("https://other", "example.org")
+    assert [key.name for key in comparer.forget_answers(server, group)] == expected
+    after = comparer._epoch(SERVER, "example.org"), comparer._epoch("https://other", "example.org")
+    assert (before[0] != after[0], before[1] != after[1]) == (
+        server == SERVER and group in (None, "example.org"),
+        server != SERVER,
+    )

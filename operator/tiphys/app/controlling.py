@@ -73,7 +73,7 @@ def control(base: Foundation) -> Controllers:
         settings,
         metrics,
         on_change=lambda change: controller.live_changed(change),
-        on_rules=comparer.forget_answers,
+        on_rules=lambda server, group: controller.rules_changed(server, group),
     )
     queue: WorkQueue[AppKey] = WorkQueue(
         lambda key: app.spec.project if (app := apps.get(key)) is not None else "",

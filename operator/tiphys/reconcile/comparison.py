@@ -8,7 +8,7 @@ costs one dry run. What could not be compared is Unknown with the reason, never 
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -49,7 +49,8 @@ class Comparer:
         self._verdicts: dict[AppKey, dict[ResourceKey, tuple[tuple[str, ...], Verdict]]] = {}
         self._traits: dict[AppKey, dict[ResourceKey, tuple[LiveObject, Traits]]] = {}
         self._answers: dict[AppKey, dict[ResourceKey, tuple[tuple[str, ...], Verdict]]] = {}
-        self._epochs: Counter[str] = Counter()  # per API group: an answer counts within its epoch
+        self._epochs: Counter[tuple[str, str]] = Counter()  # of (server, API group): answers count within
+        self._servers: dict[AppKey, str] = {}
         self._dry_runs = asyncio.Semaphore(DRY_RUNS_AT_ONCE)
 
     def forget(self, key: AppKey) -> None:
@@ -57,21 +58,33 @@ class Comparer:
         self._verdicts.pop(key, None)
         self._traits.pop(key, None)
         self._answers.pop(key, None)
+        self._servers.pop(key, None)
 
-    def forget_answers(self, group: str | None = None) -> None:
+    def forget_answers(self, server: str, group: str | None = None) -> list[AppKey]:
         """The API server may make something else of what is applied than when it was asked.
 
         Args:
             group: the API group concerned (its CRD changed); None: all of them (another version of
                 the server, another mutating webhook or policy).
-        """
-        self._epochs[ALL_GROUPS if group is None else group] += 1
 
-    def _epoch(self, group: str) -> str:
-        return f"{self._epochs[ALL_GROUPS]}.{self._epochs[group]}"
+        Returns:
+            The applications for which that may matter: those with objects of the group, or, where it is
+            about all, those for which the server was asked.
+        """
+        self._epochs[server, ALL_GROUPS if group is None else group] += 1
+        known: Mapping[AppKey, Iterable[ResourceKey]] = self._answers if group is None else self._verdicts
+        return [
+            app
+            for app, keys in known.items()
+            if self._servers.get(app) == server and any(group is None or key.group == group for key in keys)
+        ]
+
+    def _epoch(self, server: str, group: str) -> str:
+        return f"{self._epochs[server, ALL_GROUPS]}.{self._epochs[server, group]}"
 
     async def compare(self, inputs: ComparisonInputs) -> Comparison:
         """Compare now; never raises for what a condition can say."""
+        self._servers[inputs.app.key] = inputs.cache.server
         found = list(inputs.found)
         failed = inputs.desired is None
         targets: Sequence[Target] = ()
@@ -165,7 +178,7 @@ class Comparer:
                 live.uid,
                 live.resource_version,
                 inputs.rules.digest,
-                self._epoch(key.group),
+                self._epoch(inputs.cache.server, key.group),
             )
             before = known.get(key)
             if before is not None and before[0] == stamp:
@@ -204,7 +217,13 @@ class Comparer:
     ) -> Verdict | str:
         """The verdict on a doubtful pair: remembered, or by one dry run."""
         known = self._answers.setdefault(inputs.app.key, {})
-        stamp = (target.digest, live.uid, inputs.rules.digest, doubt, self._epoch(target.key.group))
+        stamp = (
+            target.digest,
+            live.uid,
+            inputs.rules.digest,
+            doubt,
+            self._epoch(inputs.cache.server, target.key.group),
+        )
         before = known.get(target.key)
         if before is not None and before[0] == stamp and not inputs.no_cache:
             return before[1]

@@ -26,14 +26,15 @@ class Connecting(msgspec.Struct, frozen=True):
     Attributes:
         own: the connection of the control cluster, which may be a destination, too.
         on_change: told of changes of live objects.
-        on_rules: told when the API server may make something else of a write (an API group or None).
+        on_rules: told when the API server of a cluster may make something else of a write (an API group
+            or None for all).
     """
 
     own: Connection
     settings: SettingsStore
     metrics: ControllerMetrics
     on_change: Callable[[Change], None]
-    on_rules: Callable[[str | None], None]
+    on_rules: Callable[[str, str | None], None]
 
     def client(self, cluster: Cluster) -> ClusterClient:
         """Opens nothing yet. Raises ConnectionSettingsError."""
@@ -70,7 +71,7 @@ class Connecting(msgspec.Struct, frozen=True):
                 lambda: self.settings.snapshot.params.jq_timeout,
             ),
             on_batch=events,
-            on_rules=self.on_rules,
+            on_rules=lambda group: self.on_rules(cluster.server, group),
         )
 
 

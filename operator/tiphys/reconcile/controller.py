@@ -37,6 +37,8 @@ from tiphys.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 RETRY_UNREACHABLE = 10.0
+RULES_SETTLE = (2.0, 6.0)
+"""Seconds after a change of a definition or a webhook; they come in bursts, and for many at once."""
 
 FORESEEN = (Stale, Vanished, ClusterPending, ApiError, ClusterUnreachable)
 """Ends of a pass that :meth:`Controller.process` deals with."""
@@ -156,6 +158,12 @@ class Controller:
         running = app.operation is not None or app.metadata.deletion_timestamp
         level = Level.RECENT if change.is_root else Level.TREE
         self._s.ask(key, level, Priority.OPERATION if running else Priority.CHANGE)
+
+    def rules_changed(self, server: str, group: str | None) -> None:
+        """The API server of a cluster may make something else of what is applied: whose verdicts that
+        may change looks again, once the definitions have settled."""
+        for key in self._s.comparer.forget_answers(server, group):
+            self._s.ask(key, Level.RECENT, Priority.TIMER, after=random.uniform(*RULES_SETTLE))
 
     def revision_moved(self, key: AppKey) -> None:
         """A new commit touches files that the application reads."""
