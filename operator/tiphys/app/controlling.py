@@ -17,6 +17,7 @@ from tiphys.reconcile.connecting import Connecting
 from tiphys.reconcile.controller import Controller
 from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
+from tiphys.reconcile.hydrating import Hydrating
 from tiphys.reconcile.inspecting.labelling import VersionLabels
 from tiphys.reconcile.options import live_options
 from tiphys.reconcile.picture import app_samples, cluster_samples, event_labels
@@ -35,6 +36,7 @@ class Controllers(msgspec.Struct, frozen=True, eq=False):
     foundation: Foundation
     services: Services
     controller: Controller
+    hydrating: Hydrating
 
     async def parts(self, closing: AsyncExitStack) -> Parts:
         """What runs; the port for metrics and health stands when this returns."""
@@ -59,6 +61,7 @@ class Controllers(msgspec.Struct, frozen=True, eq=False):
             "clusters": services.pool.run(),
             "events": services.events.run(),
             "controller": self.controller.run(),
+            "hydrator": self.hydrating.run(),
             "labels": labels.run(),
             "counters": _restart_counters(services.metrics, params.metrics_cache_expiration),
         }
@@ -111,7 +114,7 @@ def control(base: Foundation) -> Controllers:
     base.samples.clusters = lambda: cluster_samples(services)
     base.takers["applications"] = Taker(controller.application_seen, controller.application_gone)
     base.takers["appprojects"] = Taker(controller.project_seen, controller.project_gone)
-    return Controllers(base, services, controller)
+    return Controllers(base, services, controller, Hydrating(services, base.git))
 
 
 async def post_event(client: ClusterClient, namespace: str, body: bytes) -> None:

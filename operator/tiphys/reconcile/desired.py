@@ -30,7 +30,7 @@ from tiphys.resources.project import AppProject
 from tiphys.settings.model import Settings
 from tiphys.settings.repositories import Repositories, Repository
 from tiphys.settings.secrecy import digest_of
-from tiphys.sources.errors import AccessDenied, DiskFull, RepositoryUnreachable, SourceError
+from tiphys.sources.errors import AccessDenied, AppPathMissing, DiskFull, RepositoryUnreachable, SourceError
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.rendering import RefSource, Rendered, Renderer, RenderRequest
 
@@ -170,7 +170,7 @@ class DesiredStates:
             try:
                 commit = await self.resolve(repository, source, wanted, request)
             except SourceError as error:
-                raise _failure(index, count, error) from error
+                raise _failure(index, count, error, request.app) from error
             commits.append(commit)
             if not wanted and not source.chart:
                 followed.add(await self._follow(key, repository, source, commit))
@@ -249,7 +249,7 @@ class DesiredStates:
                     request.settings.gpg_keys,
                 )
             except SourceError as error:
-                raise _failure(index, count, error) from error
+                raise _failure(index, count, error, request.app) from error
             problems += verifying.told(found, source, index, count)
         if problems:
             raise UnverifiedSources(tuple(problems))
@@ -285,7 +285,7 @@ class DesiredStates:
                     )
                 )
             except SourceError as error:
-                raise _failure(index, len(sources), error) from error
+                raise _failure(index, len(sources), error, request.app) from error
         return rendered
 
     async def _has_keys(
@@ -451,10 +451,15 @@ def _references(
     }
 
 
-def _failure(index: int, count: int, error: SourceError) -> DesiredStateError:
+def _failure(index: int, count: int, error: SourceError, app: Application) -> DesiredStateError:
+    hydrator = app.spec.source_hydrator
+    waits = ""
+    if hydrator is not None and hydrator.hydrate_to is not None and isinstance(error, AppPathMissing):
+        branches = f"{hydrator.sync_source.target_branch} from {hydrator.hydrate_to.target_branch}"
+        waits = f" - waiting for an external process to update {branches}"
     return DesiredStateError(
         f"failed to generate manifest for source {index + 1} of {count}: "
-        f"rpc error: code = {error.code} desc = {error.message}",
+        f"rpc error: code = {error.code} desc = {error.message}{waits}",
         transient=isinstance(error, TRANSIENT),
         index=index,
     )
