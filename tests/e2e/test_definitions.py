@@ -65,3 +65,35 @@ def test_what_the_api_server_makes_of_an_object_is_asked_again(
     story.wait("Synced", lambda app: sync_status(app) == "Synced")
     define(size={"type": "integer"}, colour={"type": "string"})
     story.wait("OutOfSync by itself", lambda app: sync_status(app) == "OutOfSync")
+
+
+def test_an_object_nested_too_deeply_costs_its_own_application_only(
+    story: Story, new_story: Callable[[], Story], define: Callable[..., str]
+) -> None:
+    """The API server takes more levels than can be decoded; the others of the kind go on."""
+    group = define(size={"type": "integer"}, any={"x-kubernetes-preserve-unknown-fields": True})
+    other = new_story()
+
+    def gear(size: int) -> str:
+        head = {"apiVersion": f"{group}/v1", "kind": "Gear", "metadata": {"name": "gear"}}
+        return yaml.safe_dump({**head, "spec": {"size": size}})
+
+    for each in (story, other):
+        each.commit({"app/gear.yaml": gear(1)})
+        each.create_application(syncPolicy=each.automated())
+        each.wait_synced()
+    deep = '{"a":' * 1500 + "1" + "}" * 1500
+    path = f"/apis/{group}/v1/namespaces/{story.namespace}/gears/gear"
+    live = json.loads(story.kubectl("get", "--raw", path))
+    live["spec"]["any"] = "HERE"
+    story.kubectl("replace", "--raw", path, "-f", "-", stdin=json.dumps(live).replace('"HERE"', deep))
+    text = f"{group}/Gear/{story.namespace}/gear: the object is nested too deeply to be read"
+    story.wait_condition("ComparisonError", text)
+    other.commit({"app/gear.yaml": gear(2)})
+    other.refresh()
+    app = other.wait_synced()
+    assert not app["status"].get("conditions")
+    other.kubectl("delete", f"gears.{group}", "gear", "-n", other.namespace)  # the watch lives
+    other.wait("without its gear", lambda app: sync_status(app) == "OutOfSync")
+    story.kubectl("delete", f"gears.{group}", "gear", "-n", story.namespace)
+    story.wait("without the broken gear", lambda app: not app["status"].get("conditions"))

@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.live.conftest import assess, config_map
 from tiphys.compare.tracking import Tracking
 from tiphys.kube.discovery import ApiResource
+from tiphys.kube.nesting import MARK, cut
 from tiphys.live.reading import KindReader, Reading, strip_managed_fields
 from tiphys.live.records import LiveObject, Owner
 from tiphys.resources.identity import Manifest
@@ -59,7 +62,7 @@ def test_items_of_a_page_become_the_same_records_as_events() -> None:
     reader = KindReader(CONFIG_MAPS, READING)
     page = reader.page(body)
     assert page.metadata.resource_version == "9"
-    records = reader.page_records(page, body, lambda meta: meta.name == "o4")
+    records = reader.page_records(page, lambda meta: meta.name == "o4")
     made = [*records.slice(0, 2), *records.slice(2, 50)]
     for one, manifest in zip(made, objects[:4], strict=True):
         expected = record(CONFIG_MAPS, manifest)
@@ -243,6 +246,58 @@ def test_an_object_that_makes_no_sense_costs_only_itself(
     reader = KindReader(resource, READING)
     kept = reader.event_record(reader.event(text), text)
     assert (kept.key.name, kept.app_instance, kept.resource_version) == ("a", "app", "7")
+
+
+def _deep(depth: int) -> str:
+    return '{"a":' * depth + '"]}\\\\"' + "}" * depth
+
+
+@pytest.mark.parametrize("depth", [300, 1010, 1100, 9000])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_one_object_nested_too_deeply_costs_nobody_else(depth: int, tracked: bool) -> None:
+    reader = KindReader(kind("example.com", "Thing", "things"), READING)
+    annotations = _TRACKED if tracked else {}
+
+    def item(name: str, spec: str) -> str:
+        metadata = {**served({"metadata": {"namespace": "n", "annotations": annotations}})["metadata"]}
+        head = orjson.dumps({"metadata": {**metadata, "name": name, "uid": name}}).decode()
+        return f'{head[:-1]},"spec":{spec}}}'
+
+    items = [item("one", '{"a":["}"]}'), item("deep", _deep(depth)), item("two", "{}")]
+    body = f'{{"items":[{",".join(items)}],"metadata":{{"resourceVersion":"9"}}}}'.encode()
+    page = reader.page(body)
+    assert page.metadata.resource_version == "9"
+    one, deep, two = reader.page_records(page, lambda meta: False).slice(0, 9)
+    assert [each.key.name for each in (one, deep, two)] == ["one", "deep", "two"]
+    assert (one.unreadable, two.unreadable) == ("", "")
+    assert one.manifest() == reader.manifest_record(orjson.loads(items[0])).manifest()
+    for text in items:
+        line = f'{{"type":"MODIFIED","object":{text}}}'.encode()
+        event = reader.event(line)
+        again = reader.event_record(event, line)
+        assert (again.app_instance, again.uid) == ("app" if tracked else "", again.key.name)
+        assert bool(again.unreadable) == (tracked and again.key.name == "deep")
+    assert bool(deep.unreadable) == tracked
+
+
+_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.text() | st.integers(-9, 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(_JSON, st.integers(0, 6))
+def test_cutting_leaves_json_of_no_more_levels(value: Any, levels: int) -> None:
+    def cut_off(part: Any, left: int) -> Any:
+        if not isinstance(part, list | dict):
+            return part
+        if not left:
+            return orjson.loads(MARK)
+        if isinstance(part, list):
+            return [cut_off(each, left - 1) for each in part]
+        return {name: cut_off(each, left - 1) for name, each in part.items()}
+
+    assert orjson.loads(cut(orjson.dumps(value), levels)) == cut_off(value, levels)
 
 
 def test_an_assessment_that_fails_is_the_health_of_that_object() -> None:

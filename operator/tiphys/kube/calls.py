@@ -16,6 +16,7 @@ from tiphys.kube.connections import Connection
 from tiphys.kube.discovery import ApiResource, Discovery, discover
 from tiphys.kube.errors import ApiError, BadRequest, UnknownKind
 from tiphys.kube.limits import Limits
+from tiphys.kube.nesting import TOO_DEEP, cut
 from tiphys.kube.transport import OnRequest, Purpose, RequestSample, Response, Transport
 from tiphys.resources.identity import GVK, Manifest
 
@@ -169,10 +170,16 @@ class Calls:
 
 
 def decoded(answer: Response) -> Manifest:
-    """The object of an answer."""
+    """The object of an answer.
+
+    Raises:
+        ApiError: it is none, or is nested too deeply.
+    """
     try:
         body = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
+        if cut(answer.body) != answer.body:
+            raise ApiError(answer.status, "InternalError", TOO_DEEP) from None
         raise ApiError(answer.status, "InternalError", "the server's answer is not JSON") from None
     if not isinstance(body, dict):
         raise ApiError(answer.status, "InternalError", "the server's answer is not an object")

@@ -8,6 +8,7 @@ import msgspec
 
 from tiphys.kube.calls import Calls, decoded
 from tiphys.kube.discovery import ApiResource
+from tiphys.kube.nesting import cut
 from tiphys.kube.streaming import event_lines
 from tiphys.kube.transport import Purpose
 from tiphys.resources.identity import GVK, Manifest
@@ -142,4 +143,7 @@ def _continuation(page: bytes) -> str:
             return _list_head.decode(page[:items] + b'"items":null}').metadata.continue_
         except msgspec.DecodeError:
             pass
-    return _list_head.decode(page).metadata.continue_
+    try:
+        return _list_head.decode(page).metadata.continue_
+    except RecursionError:
+        return _list_head.decode(cut(page)).metadata.continue_

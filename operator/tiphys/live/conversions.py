@@ -37,7 +37,10 @@ class Conversions:
         strip_managed_fields(stripped)
         version = str((manifest.get("metadata") or {}).get("resourceVersion") or "")
         self._drop((key, gvk))
-        body = bytes(memoryview(orjson.dumps(stripped)))  # a copy: see reading.py
+        try:
+            body = bytes(memoryview(orjson.dumps(stripped)))  # a copy: see reading.py
+        except TypeError:  # nested too deeply to be written
+            return
         self._kept[key, gvk] = (version, body)
         self._bytes += len(body)
         while len(self._kept) > LIMIT or self._bytes > LIMIT_BYTES:

@@ -168,7 +168,7 @@ class Follower:
             async for body in pages:
                 page = self._reader.page(body)
                 version = version or page.metadata.resource_version
-                records = self._reader.page_records(page, body, is_known)
+                records = self._reader.page_records(page, is_known)
                 for start in range(0, len(records), SLICE):
                     for record in records.slice(start, SLICE):
                         self._sink.seen(record)

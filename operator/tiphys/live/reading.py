@@ -8,7 +8,7 @@ records.
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from tiphys.compare import hooks
 from tiphys.compare.tracking import TRACKING_ANNOTATION
 from tiphys.health.model import Health, failed
 from tiphys.kube.discovery import ApiResource
+from tiphys.kube.nesting import MARK, TOO_DEEP, cut
 from tiphys.live.depth import (
     ALWAYS_DEEP,
     API_SERVICE,
@@ -149,26 +150,39 @@ class KindReader:
 
     def event(self, line: bytes) -> EventView | SecretEventView:
         """Type and metadata of a watch event."""
-        return _secret_event.decode(line) if self._is_secret else _event.decode(line)
+        decoder = _secret_event if self._is_secret else _event
+        try:
+            return decoder.decode(line)
+        except RecursionError:
+            return decoder.decode(cut(line))
 
     def event_record(self, event: EventView | SecretEventView, line: bytes) -> LiveObject:
         """The record of an event's object."""
         view = event.object
         instance, tracked = self._instance(view)
-        whole = None
+        whole, unreadable = None, ""
         if self._needs_whole(view, instance, tracked):
-            whole = _whole(_raw_event.decode(line).object)
-        return self._record(view, instance, tracked, whole)
+            try:
+                whole = _whole(_raw_event.decode(line).object)
+            except RecursionError:
+                whole = None
+            unreadable = "" if whole is not None else TOO_DEEP
+        return self._record(view, instance, tracked, whole, unreadable)
 
-    def page(self, body: bytes) -> PageView | SecretPageView:
+    def page(self, body: bytes) -> "Page":
         """Version and metadata of a page."""
-        return _secret_page.decode(body) if self._is_secret else _page.decode(body)
+        decoder: Any = _secret_page if self._is_secret else _page
+        try:
+            view = decoder.decode(body)
+        except RecursionError:
+            body = cut(body)
+            view = decoder.decode(body)
+            return Page(view.metadata, view.items or [], body, is_cut=True)
+        return Page(view.metadata, view.items or [], body)
 
-    def page_records(
-        self, page: PageView | SecretPageView, body: bytes, known: Callable[[MetaView], bool]
-    ) -> "PageRecords":
+    def page_records(self, page: "Page", known: Callable[[MetaView], bool]) -> "PageRecords":
         """The records of a page, made as they are taken; objects that are ``known`` are left out."""
-        return PageRecords(self, page, body, known)
+        return PageRecords(self, page, known)
 
     def manifest_record(self, manifest: Manifest) -> LiveObject:
         """The record of a decoded object (the answer to a write)."""
@@ -208,7 +222,12 @@ class KindReader:
         )
 
     def _record(
-        self, view: ObjectView, instance: str, tracked: bool, whole: dict[str, Any] | None
+        self,
+        view: ObjectView,
+        instance: str,
+        tracked: bool,
+        whole: dict[str, Any] | None,
+        unreadable: str = "",
     ) -> LiveObject:
         meta = view.metadata
         resource = self.resource
@@ -217,6 +236,9 @@ class KindReader:
         details = NO_DETAILS
         if whole is not None or owners or tracked:
             details = self._details(whole, meta, owners, instance, tracked)
+        if unreadable:
+            health = failed(unreadable)
+            details = msgspec.structs.replace(details, unreadable=unreadable, health=health)
         if owners:
             instance = ""  # an inferred owner counts, too
         return LiveObject(
@@ -254,12 +276,12 @@ class KindReader:
         # Items of lists do not name their kind.
         whole["apiVersion"], whole["kind"] = self.resource.api_version, self.resource.kind
         strip_managed_fields(whole)
-        body, compressed = b"", False
+        body, compressed, unreadable = b"", False, ""
         if instance or self.kind == CRD:
             try:
                 body = orjson.dumps(whole)
-            except TypeError:  # nested too deeply: fetched when asked for
-                body = b""
+            except TypeError:
+                unreadable = TOO_DEEP
             if len(body) > COMPRESS_BYTES:
                 body, compressed = zlib.compress(body, 1), True
             # A copy: what orjson returns holds its whole work buffer, ten times the size.
@@ -279,6 +301,7 @@ class KindReader:
             templates=templates,
             serves=serves,
             established=established,
+            unreadable=unreadable,
         )
 
     # Tenants write objects, and kinds without a schema hold anything: an object that cannot be
@@ -332,20 +355,24 @@ class KindReader:
         return ()
 
 
+class Page(msgspec.Struct, frozen=True):
+    """A page of a list: metadata of its objects, and the JSON they stand in."""
+
+    metadata: ListMeta
+    items: Sequence[ObjectView]
+    body: bytes
+    is_cut: bool = False
+    """What is nested too deeply was cut out of the body."""
+
+
 class PageRecords:
     """Iterates over the records of one page; the wholes are found by a second scan only if one is
     needed."""
 
-    def __init__(
-        self,
-        reader: KindReader,
-        page: PageView | SecretPageView,
-        body: bytes,
-        known: Callable[[MetaView], bool],
-    ) -> None:
+    def __init__(self, reader: KindReader, page: Page, known: Callable[[MetaView], bool]) -> None:
         self._reader = reader
-        self._views = page.items or []
-        self._body = body
+        self._views = page.items
+        self._page = page
         self._known = known
         self._raws: list[msgspec.Raw] | None = None
 
@@ -358,12 +385,15 @@ class PageRecords:
             if self._known(view.metadata):
                 continue
             instance, tracked = reader._instance(view)
-            whole = None
+            whole, unreadable = None, ""
             if reader._needs_whole(view, instance, tracked):
                 if self._raws is None:
-                    self._raws = _raw_page.decode(self._body).items or []
-                whole = _whole(self._raws[index])
-            made.append(reader._record(view, instance, tracked, whole))
+                    self._raws = _raw_page.decode(self._page.body).items or []
+                raw = self._raws[index]
+                if not self._page.is_cut or MARK not in bytes(raw):
+                    whole = _whole(raw)
+                unreadable = "" if whole is not None else TOO_DEEP
+            made.append(reader._record(view, instance, tracked, whole, unreadable))
         return made
 
     def __len__(self) -> int:

@@ -66,6 +66,8 @@ class Details(msgspec.Struct, frozen=True):
     serves: tuple[GVK, ...] = ()
     """What a CRD, or the APIService of another server (without a kind), promises to serve."""
     established: bool = False
+    unreadable: str = ""
+    """Why the object could not be decoded, though it had to be."""
 
 
 NO_DETAILS = Details()
@@ -129,6 +131,11 @@ class LiveObject(msgspec.Struct, frozen=True, gc=False):
     def ignore_health(self) -> bool:
         """``ignore-healthcheck: "true"``: does not count in the application's health."""
         return self.details.ignore_health
+
+    @property
+    def unreadable(self) -> str:
+        """Why nothing but the metadata is known of the object, ``""`` as a rule."""
+        return self.details.unreadable
 
     @property
     def info(self) -> NodeInfo | None:

@@ -17,6 +17,7 @@ from tiphys.compare.targets import Target
 from tiphys.compare.verdicts import Verdict, compare, decide, dry_run_request
 from tiphys.health.aggregate import aggregate
 from tiphys.kube.errors import ApiError, ClusterUnreachable, NotFound
+from tiphys.kube.nesting import TOO_DEEP
 from tiphys.live.cluster import ClusterCache
 from tiphys.live.records import LiveObject
 from tiphys.projects.permission import permits_live
@@ -171,6 +172,9 @@ class Comparer:
         open_pairs: list[tuple[Target, LiveObject, tuple[str, ...], Verdict]] = []
         failures: list[str] = []
         for count, (key, target, live) in enumerate(candidates):
+            if live is not None and live.unreadable:
+                failures.append(f"unexpected error getting managed object {key}: {live.unreadable}")
+                continue
             if target is None or live is None:
                 continue
             stamp: tuple[str, ...] = (
@@ -190,7 +194,11 @@ class Comparer:
             except (ApiError, ClusterUnreachable) as error:
                 failures.append(f"unexpected error getting managed object {key}: {error}")
                 continue
-            verdict = compare(target.manifest(), manifest, inputs.rules)
+            try:
+                verdict = compare(target.manifest(), manifest, inputs.rules)
+            except RecursionError:  # too deep for us, though not for the decoder
+                failures.append(f"unexpected error getting managed object {key}: {TOO_DEEP}")
+                continue
             if verdict.outcome == "undecided":
                 open_pairs.append((target, live, stamp, verdict))
                 continue
