@@ -21,6 +21,7 @@ from tiphys.resources.identity import AppKey
 from tiphys.server.api.failures import Code
 from tiphys.server.api.invoke import Invoker
 from tiphys.server.api.rpc import methods_of
+from tiphys.server.extensions.routes import ExtensionRoutes
 from tiphys.server.grpc.limits import MIB, Limits
 from tiphys.server.grpc.protocol import GrpcProtocol
 from tiphys.server.grpc.standard import standard_services
@@ -119,6 +120,8 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
         ),
     )
     closing.push_async_callback(sso.close)
+    extensions = ExtensionRoutes(state, parts.guard, access.authenticator, http, metrics.extension)
+    closing.push_async_callback(extensions.close)
     terminal = TerminalRoutes(state, parts.guard, access.authenticator, http)
     health = ApiHealth(base.watching.liveness.missing, lambda: settings.snapshot, base.apps)
     options = msgspec.structs.replace(
@@ -127,7 +130,12 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
         badge=StateBadges(state),
         health=health,
         grpc_web=GrpcWeb(methods, invoker, limits, grpc.ledger, standard).handle,
-        extra_routes=(ExtraRoute("/api/webhook", webhooks.handle), *sso.routes(), *terminal.routes()),
+        extra_routes=(
+            ExtraRoute("/api/webhook", webhooks.handle),
+            *sso.routes(),
+            *terminal.routes(),
+            *extensions.routes(),
+        ),
     )
     certificates = Certificates(
         settings, base.client, base.options.namespace, state.clock, insecure=params.server_insecure

@@ -108,7 +108,7 @@ class DexProxy:
         headers["X-Forwarded-Host"] = request.host
         headers["X-Forwarded-Proto"] = request.scheme
         if request.remote:
-            headers["X-Forwarded-For"] = request.remote
+            headers["X-Forwarded-For"] = request.remote.removeprefix("::ffff:")
         return headers
 
     def _http(self) -> aiohttp.ClientSession:

@@ -1,0 +1,133 @@
+"""Passing a request on to a service and its answer back, piece by piece.
+
+    client ──body──▶ parts ──▶ service ──head, parts──▶ client
+
+Nothing is held: whoever is slow slows the other one down. There is no limit to how long a service takes,
+as in the reference; the client's leaving ends the request at once (the handler is cancelled). A service
+that cannot be reached, or that breaks off before it answered, is a 502; one that breaks off later leaves
+the client with a broken answer, not with one that looks whole.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from tiphys.server.extensions.backends import Backend
+from tiphys.server.extensions.headers import returned_headers
+from tiphys.server.http.bodies import BodyProblem, body_parts
+from tiphys.server.http.gateway import closing
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class Forward(msgspec.Struct, frozen=True, eq=False):
+    """A request as the service is to get it.
+
+    Attributes:
+        target: path and query as they were sent, beginning with a slash.
+        cookies: ``Set-Cookie`` headers of ours for the answer.
+        body_seconds: longest pause between two parts of the body.
+        write_seconds: longest time that the client may leave a part of the answer unread.
+    """
+
+    backend: Backend
+    target: str
+    headers: CIMultiDict[str]
+    cookies: Sequence[str] = ()
+    body_seconds: float = 60.0
+    write_seconds: float = 60.0
+
+    @property
+    def url(self) -> URL:
+        return URL(self.backend.way.origin + self.target, encoded=True)
+
+
+async def pass_on(request: web.Request, forward: Forward) -> web.StreamResponse:
+    """Make the request, and the answer of the service the answer of ours.
+
+    Raises:
+        ConnectionError: the answer broke off; the client is disconnected.
+        BodyProblem: the client's body did not arrive, before there was an answer.
+    """
+    body = _Body(request, forward.body_seconds) if request.can_read_body else None
+    with forward.backend.using() as (session, is_last):
+        headers = forward.headers.copy()
+        if is_last:
+            headers["Connection"] = "close"
+        response: web.StreamResponse | None = None
+        try:
+            async with session.request(
+                request.method,
+                forward.url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+            ) as answer:
+                response = _begun(answer, forward.cookies)
+                await response.prepare(request)
+                async for part in answer.content.iter_any():
+                    async with asyncio.timeout(forward.write_seconds):
+                        await response.write(part)
+                async with asyncio.timeout(forward.write_seconds):
+                    await response.write_eof()
+                if body is not None and not request.content.at_eof():
+                    answer.close()  # it was answered without being read; nobody waits for the rest
+                return response
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if body is not None and body.problem and (response is None or not response.prepared):
+                raise body.problem from None
+            log.warning(
+                "an extension's service failed: %s",
+                type(error).__name__,
+                extra={"service": forward.backend.way.origin},
+            )
+            if response is None or not response.prepared:
+                return _bad_gateway(request, forward.cookies)
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionError("the answer broke off") from None
+
+
+class _Body:
+    """The client's body as it arrives, once: the client library would try some requests again, with the
+    rest of a body. ``problem`` is what was wrong with it, since the library makes something else of it."""
+
+    def __init__(self, request: web.Request, seconds: float):
+        self._parts = body_parts(request, seconds=seconds, whole=False)
+        self._is_begun = False
+        self.problem: BodyProblem | None = None
+
+    def __aiter__(self) -> "_Body":
+        if self._is_begun:
+            raise ConnectionError("the body is gone")
+        self._is_begun = True
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._parts)
+        except BodyProblem as problem:
+            self.problem = problem
+            raise
+
+
+def _begun(answer: aiohttp.ClientResponse, cookies: Sequence[str]) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, reason=answer.reason)
+    for name, value in returned_headers(answer.headers):
+        response.headers.add(name, value)
+    for cookie in cookies:
+        response.headers.add("Set-Cookie", cookie)
+    return response
+
+
+def _bad_gateway(request: web.Request, cookies: Sequence[str]) -> web.Response:
+    response = closing(web.Response(status=502), request)
+    for cookie in cookies:
+        response.headers.add("Set-Cookie", cookie)
+    return response
