@@ -1,11 +1,12 @@
 """Sending one request well: sessions, credentials, limits, retries, accounting.
 
-Two aiohttp sessions for each cluster: calls share a bounded pool of kept-alive connections, watches
-and websockets have sessions without a limit (they hold their connections for minutes and must never
-starve the calls). What is repeated: 429 always, since the server did not begin; no connection always, since
-nothing was sent; a broken connection, 502, 503, 504 and 500 with Retry-After only for requests that
-may be repeated (``repeatable``). Everything else is the caller's to judge. A 401 asks the credential
-source once more.
+Calls share a bounded pool of kept-alive connections (``wire``); watches and websockets have aiohttp
+sessions without a limit (they hold their connections for minutes and must never starve the calls); calls
+through a proxy or to where a server redirects are aiohttp's, too.
+
+What is repeated: 429 always, since the server did not begin; no connection always, since nothing was
+sent; a broken connection, 502, 503, 504 and 500 with Retry-After only for requests that may be repeated
+(``repeatable``). Everything else is the caller's to judge. A 401 asks the credential source once more.
 """
 
 import asyncio
@@ -14,23 +15,29 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from tiphys.kube.answers import Answer
 from tiphys.kube.connections import Connection
 from tiphys.kube.errors import ApiError, ClusterUnreachable, ConnectionSettingsError, api_error
 from tiphys.kube.limits import Limits, TokenBucket
 from tiphys.kube.tlsbuffers import shrink_tls_buffers
+from tiphys.kube.wire import Broken, NotConnected, Wire, stay_alive
 
 USER_AGENT = "tiphys"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 65.0  # the API server ends ordinary requests after 60 s
+# The API server closes idle connections after 90 s or more: ours must go first, else a write may be sent
+# into a closing connection.
+IDLE_SECONDS = 45.0
+REDIRECTS = (301, 302, 303, 307, 308)
 MAX_RETRY_AFTER_SECONDS = 30.0
 CLOSE_SECONDS = 0.5  # for the good-bye of a websocket; until then its data is thrown away
 MAX_FRAME_BYTES = 1024 * 1024  # of a websocket; API servers send some 32 KiB at a time
@@ -79,7 +86,7 @@ class Response(msgspec.Struct, frozen=True):
 def _no_answer() -> tuple[type[Exception], ...]:
     """What is raised when there is no answer; errors of SOCKS proxies belong to no common family, and
     their library is loaded with the first such proxy only."""
-    found: list[type[Exception]] = [aiohttp.ClientError, TimeoutError, OSError]
+    found: list[type[Exception]] = [NotConnected, Broken, aiohttp.ClientError, TimeoutError, OSError]
     socks = sys.modules.get("aiohttp_socks")
     if socks is not None:
         found += [socks.ProxyError, socks.ProxyConnectionError, socks.ProxyTimeoutError]
@@ -104,6 +111,7 @@ class Transport:
         self._on_request = on_request
         self._on_sample = on_sample
         self._on_begin = on_begin
+        self._wire: Wire | None = None
         self._calls: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None
@@ -112,6 +120,8 @@ class Transport:
     async def close(self) -> None:
         """Close all connections; requests in flight fail."""
         self._closed = True
+        if self._wire is not None:
+            self._wire.close()
         for session in (self._calls, self._streams, self._sockets):
             if session is not None:
                 await session.close()
@@ -133,7 +143,7 @@ class Transport:
             ApiError: the server refused (typed by reason).
             ClusterUnreachable: no answer; ``sent`` tells whether a write may have been done.
         """
-        url = self._url(path, params)
+        target = f"{path}?{urlencode(params)}" if params else path
         refused_credentials = False
         attempt = 0
         while True:
@@ -146,26 +156,21 @@ class Transport:
             failure: ApiError | ClusterUnreachable
             try:
                 authorization, context = await self.connection.authorize()
-                async with self._session(False).request(
-                    method,
-                    url,
-                    data=body,
-                    headers=self._headers(headers, authorization),
-                    **self._options(context),
-                ) as answer:
-                    content = await answer.read()
-                    code, received = answer.status, len(content)
-                    if code < 300:
-                        return Response(
-                            code,
-                            content,
-                            _warnings(answer),
-                            answer.headers.get("ETag", ""),
-                            answer.headers.get("Content-Type", ""),
-                        )
-                    if code == 304:
-                        return Response(code, b"")
-                    failure = api_error(code, content, _retry_after(answer))
+                answer = await self._sent(
+                    method, target, self._headers(headers, authorization), body, context
+                )
+                code, received = answer.status, len(answer.body)
+                if code < 300:
+                    return Response(
+                        code,
+                        answer.body,
+                        _warnings(answer.headers("warning")),
+                        answer.header("etag"),
+                        answer.header("content-type"),
+                    )
+                if code == 304:
+                    return Response(code, b"")
+                failure = api_error(code, answer.body, _retry_after(answer.header("retry-after")))
             except ClusterUnreachable:
                 raise
             except ConnectionSettingsError as error:
@@ -181,6 +186,29 @@ class Transport:
             if wait is None:
                 raise failure
             await asyncio.sleep(wait)
+
+    async def _sent(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        context: ssl.SSLContext | None,
+    ) -> Answer:
+        """The answer to one request, by the short way where that goes."""
+        if (wire := self._pool()) is not None:
+            answer = await wire.request(method, target, headers, body, context)
+            if answer.status not in REDIRECTS:
+                return answer
+        url = URL(f"{self.connection.server}{target}", encoded=True)
+        options = self._options(context)
+        async with self._session(False).request(
+            method, url, data=body, headers=headers, **options
+        ) as response:
+            fields = (name + b": " + value for name, value in response.raw_headers)
+            answer = Answer(response.status, b"\r\n".join((b"", *fields)), keeps=True)
+            answer.body = await response.read()
+            return answer
 
     @asynccontextmanager
     async def stream(
@@ -212,7 +240,9 @@ class Transport:
                 if code >= 300:
                     if code == 401:
                         self.connection.credentials.forget()
-                    raise api_error(code, await answer.read(), _retry_after(answer))
+                    raise api_error(
+                        code, await answer.read(), _retry_after(answer.headers.get("Retry-After", ""))
+                    )
                 yield answer
         except ConnectionSettingsError as error:
             raise ClusterUnreachable(self.connection.server, error.why) from error
@@ -292,6 +322,27 @@ class Transport:
             return min(failure.retry_after or backoff, MAX_RETRY_AFTER_SECONDS)
         return None
 
+    def _pool(self) -> Wire | None:
+        """The connections of the short way; None where it does not lead."""
+        if self._closed:
+            raise ClusterUnreachable(self.connection.server, "the client is closed")
+        server = self.connection.server
+        if self._wire is None or self._wire.server != server:  # addresses of the settings may change
+            if self.connection.proxy or not _is_plain(server):
+                return None
+            shrink_tls_buffers()
+            if self._wire is not None:
+                self._wire.close()
+            self._wire = Wire(
+                server,
+                limit=self.limits.connections,
+                connect_seconds=CONNECT_SECONDS,
+                silence_seconds=READ_SECONDS,
+                idle_seconds=IDLE_SECONDS,
+                server_name=self.connection.server_name,
+            )
+        return self._wire
+
     def _session(self, streaming: bool) -> aiohttp.ClientSession:
         if streaming:
             self._streams = self._streams or self._new_session(0)
@@ -319,13 +370,11 @@ class Transport:
         )
 
     def _connector(self, limit: int) -> aiohttp.BaseConnector:
-        # The API server closes idle connections after 90 s or more: ours must go first, else a
-        # write may be sent into a closing connection.
         if self.connection.proxy.startswith("socks5"):
             from aiohttp_socks import ProxyConnector
 
-            return ProxyConnector.from_url(self.connection.proxy, limit=limit, keepalive_timeout=45)
-        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=45, socket_factory=_alive_socket)
+            return ProxyConnector.from_url(self.connection.proxy, limit=limit, keepalive_timeout=IDLE_SECONDS)
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=IDLE_SECONDS, socket_factory=_alive_socket)
 
     def _options(self, context: ssl.SSLContext | None) -> dict[str, Any]:
         options: dict[str, Any] = {"ssl": context if context is not None else True}
@@ -336,8 +385,7 @@ class Transport:
         return options
 
     def _headers(self, headers: Mapping[str, str] | None, authorization: str) -> dict[str, str]:
-        all_headers = dict(headers or {})
-        all_headers.setdefault("Accept", "application/json")
+        all_headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})}
         if authorization:
             all_headers["Authorization"] = authorization
         if self.connection.compress:
@@ -349,7 +397,8 @@ class Transport:
         return URL(f"{self.connection.server}{path}{query}", encoded=True)
 
     def _unreachable(self, error: BaseException) -> ClusterUnreachable:
-        sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        not_sent = NotConnected | aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+        sent = not isinstance(error, not_sent)
         if isinstance(error, TimeoutError):
             why = "no connection in time" if not sent else "no answer in time"
         elif isinstance(error, aiohttp.ClientConnectorError):
@@ -391,33 +440,34 @@ class Transport:
             )
 
 
+def _is_plain(server: str) -> bool:
+    """Whether the short way leads to a server: an ordinary address without credentials in it."""
+    parts = urlsplit(server)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
 def _alive_socket(address: Any) -> socket.socket:
-    """A TCP socket on which the kernel notices a dead peer within about a minute."""
+    """A TCP socket of aiohttp's that notices a dead peer."""
     family, kind, protocol = address[0], address[1], address[2]
     made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
+    stay_alive(made)
     return made
 
 
 async def _refused(answer: aiohttp.ClientResponse) -> None:
     if answer.status >= 300:
-        raise api_error(answer.status, await answer.read(), _retry_after(answer))
+        retry_after = _retry_after(answer.headers.get("Retry-After", ""))
+        raise api_error(answer.status, await answer.read(), retry_after)
 
 
-def _retry_after(answer: aiohttp.ClientResponse) -> float | None:
-    text = answer.headers.get("Retry-After", "")
+def _retry_after(text: str) -> float | None:
     return float(text) if text.isdigit() else None
 
 
-def _warnings(answer: aiohttp.ClientResponse) -> tuple[str, ...]:
+def _warnings(fields: Iterable[str]) -> tuple[str, ...]:
     """Texts of the ``Warning`` headers: ``299 - "text"`` with ``\\"`` and ``\\\\`` escaped."""
     found = []
-    for header in answer.headers.getall("Warning", ()):
+    for header in fields:
         _, quote, rest = header.partition('"')
         text = rest.rstrip().removesuffix('"')
         if quote:
