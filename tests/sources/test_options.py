@@ -13,6 +13,11 @@ ENVIRONMENT = {
     "ARGOCD_PAUSE_GEN_AFTER_FAILED_ATTEMPTS": "5",
     "ARGOCD_PAUSE_GEN_MINUTES": "2",
     "ARGOCD_REPO_SERVER_ALLOW_OUT_OF_BOUNDS_SYMLINKS": "true",
+    "ARGOCD_GITHUB_APP_CREDS_EXPIRATION_DURATION": "5",
+    "ARGOCD_AZURE_SERVICE_PRINCIPAL_CREDS_EXPIRATION_DURATION": "6",
+    "ARGOCD_REPO_CACHE_EXPIRATION": "1h",
+    "ARGOCD_HELM_INDEX_CACHE_DURATION": "20s",
+    "ARGOCD_HELM_USER_AGENT": "acme/1",
     "ARGOCD_REPO_SERVER_DISABLE_HELM_MANIFEST_MAX_EXTRACTED_SIZE": "true",
 }
 
@@ -25,5 +30,8 @@ def test_variables_become_limits() -> None:
     assert (git.attempts, git.allow_out_of_bounds_symlinks, git.revision_cache_seconds) == (3, True, 9.0)
     render = render_options(params, Path("renders"))
     assert (render.limits.timeout, render.pause_after_failures, render.pause_seconds) == (4.0, 5, 120.0)
+    assert (git.github_token_seconds, git.azure_token_seconds) == (300.0, 360.0)
     assert render.charts.max_extracted_size == 0
+    assert (render.charts.max_age, render.charts.index_seconds) == (3600.0, 20.0)
+    assert render.charts.user_agent == "acme/1"
     assert render.root == Path("renders")

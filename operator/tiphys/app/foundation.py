@@ -296,14 +296,17 @@ def _keep_secrets_out_of_logs(settings: SettingsStore, redact: Redactor) -> None
 
 
 def _revision_cache(settings: SettingsStore) -> float:
-    return settings.snapshot.reconciliation_timeout or 180.0
+    """Seconds: the flag or variable, else the period of ``argocd-cm`` (sources.md 17.3)."""
+    snapshot = settings.snapshot
+    return snapshot.params.revision_cache_expiration or snapshot.reconciliation_timeout or 180.0
 
 
 def _trust(settings: SettingsStore, git: GitStore, renderer: Renderer) -> None:
     """Whom repositories are believed to be, from now on."""
     snapshot = settings.snapshot
     git.set_trust(Trust(snapshot.ssh_known_hosts, snapshot.tls_certificates))
-    renderer.charts.certificates = snapshot.tls_certificates
+    renderer.charts.set_certificates(snapshot.tls_certificates)
+    renderer.charts.set_revision_cache(_revision_cache(settings))
 
 
 async def _maintain(git: GitStore) -> None:

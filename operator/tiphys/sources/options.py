@@ -22,6 +22,8 @@ def git_options(params: Params, *, revision_cache_seconds: float) -> GitOptions:
         retry_duration=params.git_retry_duration,
         retry_max_duration=params.git_retry_max_duration,
         retry_factor=params.git_retry_factor,
+        github_token_seconds=params.github_app_creds_expiration,
+        azure_token_seconds=params.azure_sp_creds_expiration,
         ls_remote_parallelism=params.git_lsremote_parallelism_limit,
         submodules=params.git_submodules,
         builtin_config=params.enable_builtin_git_config,
@@ -44,5 +46,8 @@ def render_options(params: Params, root: Path) -> RenderOptions:
         charts=ChartOptions(
             max_extracted_size=0 if unlimited else params.helm_manifest_max_extracted_size,
             max_index_size=params.helm_registry_max_index_size,
+            index_seconds=params.helm_index_cache_duration,
+            max_age=params.repo_cache_expiration,
+            user_agent=params.helm_user_agent or ChartOptions().user_agent,
         ),
     )

@@ -105,7 +105,11 @@ class Renderer:
         self._options = options or RenderOptions()
         self._root = self._options.root or Path(tempfile.mkdtemp(prefix="tiphys-renders-"))
         self.tools = Tools(
-            self._options.helm, self._options.kustomize, self._options.limits, self._root / "runs"
+            self._options.helm,
+            self._options.kustomize,
+            self._options.limits,
+            self._root / "runs",
+            git.lend,
         )
         self.charts = ChartStore(self._root / "charts", self.tools, self._options.charts)
         self.cache = RenderCache(self._options.cache_bytes)

@@ -8,7 +8,7 @@ import pytest
 from tests.gitservers import Authority, GitRepo, HttpGitServer, SshGitServer
 from tests.sources.git.conftest import MakeStore
 from tiphys.settings.repositories import Repository
-from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, SourceError
+from tiphys.sources.errors import AccessDenied, RepositoryUnreachable
 from tiphys.sources.git import GitStore, Trust
 
 SECRET = "s3cr3t-p4ssw0rd"
@@ -206,9 +206,3 @@ async def test_clean_environment(
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "url.http://localhost:1/.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "file://")
     await fetches(store, Repository(url=content.url))
-
-
-async def test_kinds_not_supported_yet_say_so(store: GitStore) -> None:
-    repository = Repository(url="https://localhost:1/x", github_app_id=1, github_app_private_key="key")
-    with pytest.raises(SourceError, match="GitHub App credentials of Git repositories are not supported yet"):
-        await store.resolve(repository, "main")

@@ -18,6 +18,7 @@ from tests.gitservers import Authority
 from tests.sources.render.support import Bench, config_map
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, RevisionNotFound, SourceError
+from tiphys.sources.render.charts import ChartOptions, ChartStore
 from tiphys.sources.render.helm_dependencies import find_repository
 from tiphys.sources.rendering import RenderRequest
 
@@ -33,9 +34,11 @@ class ChartServer:
         self.folder = folder
         self.url = ""
         self.requests: list[str] = []
+        self.agents: set[str] = set()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.path)
+        self.agents.add(request.headers["User-Agent"])
         wanted = "Basic " + base64.b64encode(b"user:secret").decode()
         if request.headers.get("Authorization") != wanted:
             return web.Response(status=401)
@@ -168,22 +171,93 @@ async def test_dependencies_from_a_repository_by_name(bench: Bench, server: Char
     assert sorted(found) == ["app", "own"]
 
 
+async def test_how_long_an_index_answers(bench: Bench, server: ChartServer, tmp_path: Path) -> None:  # 9.6
+    charts = bench.renderer.charts
+    charts.set_revision_cache(-1.0)  # as after a change of timeout.reconciliation: all is too old
+    for _ in range(2):
+        await charts.resolve(server.repository(), "web", "*")
+    assert len(server.requests) == 2
+    own = ChartStore(
+        tmp_path / "own", bench.renderer.tools, ChartOptions(index_seconds=60.0, user_agent="acme/1")
+    )
+    own.set_revision_cache(-1.0)  # ARGOCD_HELM_INDEX_CACHE_DURATION counts
+    for _ in range(2):
+        await own.resolve(server.repository(), "web", "*")
+    assert len(server.requests) == 3
+    assert server.agents == {"tiphys", "acme/1"}
+    await own.close()
+
+
+async def test_a_chart_is_pulled_again_when_it_is_old(
+    bench: Bench, server: ChartServer, tmp_path: Path
+) -> None:  # 9.6
+    charts = ChartStore(tmp_path / "own", bench.renderer.tools, ChartOptions(max_age=-1.0))
+    for _ in range(2):
+        await charts.files(request_for(bench, server.repository(), "1.0.0"))
+    assert sum(path.endswith("web-1.0.0.tgz") for path in server.requests) == 2
+    await charts.close()
+
+
+def tls_of(folder: Path, authority: Authority, clients: Authority | None = None) -> ssl.SSLContext:
+    for name, text in zip(("server.crt", "server.key"), authority.issue("localhost"), strict=True):
+        (folder / name).write_text(text)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=clients.pem)
+    return context
+
+
+DEPENDING = (
+    "apiVersion: v2\nname: chart\nversion: 0.1.0\n"
+    "dependencies:\n- {name: web, version: 1.x, repository: '%s'}\n"
+)
+
+
 async def test_own_authority(bench: Bench, tmp_path: Path) -> None:  # sources.md 19
     authority = Authority()
-    certificate, key = authority.issue("localhost")
-    for name, text in (("server.crt", certificate), ("server.key", key)):
-        (tmp_path / name).write_text(text)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
     charts = bench.renderer.charts
-    async with serving(tmp_path / "charts", context) as server:
+    async with serving(tmp_path / "charts", tls_of(tmp_path, authority)) as server:
         repository = server.repository()
         with pytest.raises(RepositoryUnreachable, match="certificate"):
             await charts.resolve(repository, "web", "*")
-        charts.certificates = {"localhost": authority.pem}
+        bench.commit({"chart/Chart.yaml": DEPENDING % server.url})
+        with pytest.raises(SourceError, match="certificate"):
+            await bench.rendered({"path": "chart"}, repositories=(repository,))
+        charts.set_certificates({"localhost": authority.pem})
         assert await charts.resolve(repository, "web", "1.0.*") == "1.0.0"
         rendered = await bench.renderer.render(request_for(bench, repository, "1.0.0"))
         assert len(rendered.manifests) == 1
+        # 9.5: dependencies, too; what failed before is tried anew
+        bench.commit(
+            {"chart/Chart.yaml": DEPENDING % server.url, "chart/templates/cm.yaml": config_map("own")}
+        )
+        assert sorted(await bench.names({"path": "chart"}, repositories=(repository,))) == ["app", "own"]
+
+
+async def test_client_certificates(bench: Bench, tmp_path: Path) -> None:  # 9.5, 9.6
+    authority = Authority()
+    bench.renderer.charts.set_certificates({"localhost": authority.pem})
+    certificate, key = authority.issue("client")
+    async with serving(tmp_path / "charts", tls_of(tmp_path, authority, authority)) as server:
+        with pytest.raises(RepositoryUnreachable):
+            await bench.renderer.charts.resolve(server.repository(), "web", "*")
+        repository = server.repository(tls_client_cert_data=certificate, tls_client_cert_key=key)
+        assert await bench.renderer.charts.resolve(repository, "web", "1.0.*") == "1.0.0"
+        assert len((await bench.renderer.render(request_for(bench, repository, "1.0.0"))).manifests) == 1
+        bench.commit(
+            {"chart/Chart.yaml": DEPENDING % "@charts", "chart/templates/cm.yaml": config_map("own")}
+        )
+        found = await bench.names({"path": "chart"}, repositories=(repository,))
+        assert sorted(found) == ["app", "own"]
+
+
+async def test_without_certificate_checks(bench: Bench, tmp_path: Path) -> None:  # 9.6
+    async with serving(tmp_path / "charts", tls_of(tmp_path, Authority())) as server:
+        repository = server.repository(insecure=True)
+        assert await bench.renderer.charts.resolve(repository, "web", "1.0.*") == "1.0.0"
+        assert len((await bench.renderer.render(request_for(bench, repository, "1.0.0"))).manifests) == 1
 
 
 CONFIGURED = (

@@ -31,6 +31,13 @@ case "$1" in
 esac
 """
 
+_TLS_OPTIONS = {
+    "GIT_SSL_CAINFO": "sslCAInfo",
+    "GIT_SSL_CERT": "sslCert",
+    "GIT_SSL_KEY": "sslKey",
+    "GIT_SSL_NO_VERIFY": "sslVerify",
+}
+
 _DEFAULT_USER = "x-access-token"
 
 
@@ -39,6 +46,7 @@ class Handover(msgspec.Struct, frozen=True):
 
     env: Mapping[str, str]
     secrets: tuple[str, ...]
+    paths: tuple[Path, ...] = ()
 
 
 @contextmanager
@@ -79,7 +87,6 @@ class _Builder:
         self._secrets: list[str] = []
 
     def build(self, config_for_children: Path | None) -> Handover:
-        self._refuse_unknown_kinds()
         if is_http(self._repository.url):
             self._http()
         # always: submodules and odd addresses (host:path) must not find the operator's own keys
@@ -87,21 +94,6 @@ class _Builder:
         if config_for_children is not None:
             self._config_file(config_for_children)
         return Handover(self._env, tuple(secret for secret in self._secrets if secret))
-
-    def _refuse_unknown_kinds(self) -> None:
-        """Kinds of 18.4 whose tokens must be fetched first, which this version cannot."""
-        repository = self._repository
-        if repository.password or repository.bearer_token or repository.ssh_private_key:
-            return
-        kind = ""
-        if repository.github_app_private_key:
-            kind = "GitHub App"
-        elif repository.gcp_service_account_key:
-            kind = "Google Cloud service account"
-        elif repository.use_azure_workload_identity or repository.azure_service_principal_client_secret:
-            kind = "Azure"
-        if kind:
-            raise SourceError("Unknown", f"{kind} credentials of Git repositories are not supported yet")
 
     def _http(self) -> None:
         repository = self._repository
@@ -165,12 +157,23 @@ class _Builder:
         self._env["GIT_SSH_COMMAND"] = shlex.join(command)
 
     def _config_file(self, included: Path) -> None:
+        """What commands of commands must find as well, each bound to the host that it is for."""
+        own = urlsplit(clean_url(self._repository.url))
+        origin = f"{own.scheme}://{own.netloc}/"
         lines = [f"[include]\n\tpath = {_quoted(str(included))}\n"]
         for number in range(int(self._env.pop("GIT_CONFIG_COUNT", "0"))):
             section, _, name = self._env.pop(f"GIT_CONFIG_KEY_{number}").rpartition(".")
             url = section.removeprefix("http.")
             value = self._env.pop(f"GIT_CONFIG_VALUE_{number}")
             lines.append(f"[http {_quoted(url)}]\n\t{name} = {_quoted(value)}\n")
+        for variable, name in _TLS_OPTIONS.items():
+            if value := self._env.pop(variable, ""):
+                value = "false" if name == "sslVerify" else value
+                lines.append(f"[http {_quoted(origin)}]\n\t{name} = {_quoted(value)}\n")
+        for number, (host, authority) in enumerate(self._trust.tls_certificates.items()):
+            if host != host_of(self._repository.url):
+                path = self._file(f"ca-{number}.crt", authority)
+                lines.append(f"[http {_quoted(f'https://{host}/')}]\n\tsslCAInfo = {_quoted(path)}\n")
         self._env["GIT_CONFIG_GLOBAL"] = self._file("gitconfig", "".join(lines))
 
     def _file(self, name: str, content: str) -> str:

@@ -9,18 +9,20 @@ of secrets and paths.
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import CACHED_SOURCE, AccessDenied, RepositoryUnreachable, SourceError
 from tiphys.sources.git.access import Trust, clean_url, local_path
-from tiphys.sources.git.credentials import ASKPASS, hand_over
+from tiphys.sources.git.credentials import ASKPASS, Handover, hand_over
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.options import GitOptions
 from tiphys.sources.git.process import Finished, disk_full, is_disk_full, redact, run
-
-_INHERITED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+from tiphys.sources.git.tokens import Tokens
+from tiphys.sources.git.tokens.keeping import Limits
+from tiphys.sources.outgoing import INHERITED, proxy_environment
 
 _CONFIG = """[core]
 \thooksPath = /dev/null
@@ -94,6 +96,9 @@ class GitRunner:
         self.trust = Trust()
         # each conversation is some processes of 10 MB; the wait for a slot counts to no time limit
         self._slots = asyncio.Semaphore(options.conversations)
+        self.tokens = Tokens(
+            Limits(options.request_timeout, options.github_token_seconds, options.azure_token_seconds)
+        )
         self.home = root / "home"
         self.scratch = root / "tmp"
         self._askpass = self.home / "askpass"
@@ -124,7 +129,7 @@ class GitRunner:
             "GIT_LFS_SKIP_SMUDGE": "1",
             "GIT_OPTIONAL_LOCKS": "0",
         }
-        for name in _INHERITED:
+        for name in INHERITED:
             if value := os.environ.get(name):
                 env[name] = value
         return env
@@ -167,12 +172,61 @@ class GitRunner:
 
         ``children``: git will start itself for other repositories (submodules), which must find the
         repository's headers, too.
-        Raises DiskFull, CommandTimeout and SourceError (a needed program is missing).
+        Raises DiskFull, CommandTimeout and SourceError (a needed program is missing, or no token can be
+        had for the repository's credentials).
         """
+        finished, refused = await self._equipped(repository, arguments, cwd, timeout, env or {}, children)
+        # a token may end before its time: a server that refuses one is shown another, once
+        if refused and self.tokens.forget(repository):
+            finished, _ = await self._equipped(repository, arguments, cwd, timeout, env or {}, children)
+        return finished
+
+    @asynccontextmanager
+    async def lend(self, repository: Repository) -> AsyncIterator[Handover]:
+        """What a tool needs that runs git itself (remote bases of Kustomize): the credentials of this
+        repository for its own host, and nothing that git could read of ours.
+
+        Raises DiskFull and SourceError.
+        """
+        if not self._config.exists():
+            self.prepare()
+        repository = await self.tokens.equip(repository, self.trust)
+        own = {name: value for name, value in self.env.items() if name.startswith("GIT_")}
+        if local_path(repository.url) is None:
+            own["GIT_PROTOCOL_FROM_USER"] = "0"  # no file:// into other tenants' mirrors
+        try:
+            with hand_over(
+                repository,
+                self.trust,
+                askpass=self._askpass,
+                directory=self.scratch,
+                connect_timeout=self.options.request_timeout,
+                config_for_children=self._config,
+            ) as handover:
+                env = own | proxy_environment(repository) | dict(handover.env)
+                yield Handover(env, handover.secrets, (self.root,))
+        except OSError as error:
+            if is_disk_full(error):
+                raise disk_full("cannot hand credentials to git") from error
+            raise SourceError("Internal", f"cannot hand credentials to git: {error.strerror}") from error
+
+    async def _equipped(
+        self,
+        repository: Repository,
+        arguments: Sequence[str],
+        cwd: Path,
+        timeout: float | None,
+        env: Mapping[str, str],
+        children: bool,
+    ) -> tuple[Finished, bool]:
+        """How the command ended, and whether the server refused us. Raises as :meth:`remote`."""
+        # outside of the slots: an issuer that does not answer keeps no other conversation waiting
+        repository = await self.tokens.equip(repository, self.trust)
         async with self._slots:
             if not self._config.exists():  # somebody emptied the cache directory
                 self.prepare()
-            return await self._remote(repository, arguments, cwd, timeout, env or {}, children)
+            finished = await self._remote(repository, arguments, cwd, timeout, env, children)
+        return finished, not finished.ok and _DENIED.search(finished.stderr) is not None
 
     async def _remote(
         self,

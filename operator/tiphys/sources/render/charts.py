@@ -7,7 +7,6 @@ changes. Unpacking trusts nothing: sizes, names and links are checked.
 
 import asyncio
 import base64
-import ssl
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -19,20 +18,23 @@ import msgspec
 from tiphys.resources.semver import InvalidVersion, is_constraint, is_version, max_matching
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, DiskFull, RepositoryUnreachable, RevisionNotFound, SourceError
-from tiphys.sources.git.access import host_of
 from tiphys.sources.git.flights import Flights
+from tiphys.sources.outgoing import client_tls, proxy_environment, proxy_for, through
 from tiphys.sources.processes import is_disk_full
 from tiphys.sources.render.files import FolderFiles, digest
-from tiphys.sources.render.helm_dependencies import credential_flags, redacted
+from tiphys.sources.render.helm_dependencies import login_flags, redacted, tls_flags
 from tiphys.sources.render.request import RenderRequest
 from tiphys.sources.render.tools import Tools
 from tiphys.sources.yamlgo import YamlError, load_value
+
+_INDEX_SECONDS = 180.0
 
 
 class ChartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in bytes, times in seconds; defaults are the reference's (``sources.md`` 17.3)."""
 
-    index_seconds: float = 180.0
+    index_seconds: float = 0.0
+    """``ARGOCD_HELM_INDEX_CACHE_DURATION``; 0: as long as revisions of Git."""
     index_timeout: float = 60.0
     max_index_size: int = 1 << 30
     max_extracted_size: int = 1 << 30
@@ -40,6 +42,7 @@ class ChartOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_files: int = 20_000
     max_age: float = 24 * 3600.0
     user_agent: str = "tiphys"
+    """``ARGOCD_HELM_USER_AGENT``"""
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -67,8 +70,17 @@ class ChartStore:
         self._pulling: Flights[_Chart] = Flights()
         self.requests = 0
         """Conversations with repositories so far."""
-        self.certificates: Mapping[str, str] = {}
-        """Host name → PEM bundle that replaces the system's roots for it; may change at any time."""
+        self.index_seconds = options.index_seconds or _INDEX_SECONDS
+        """How long an index answers; may change at any time."""
+
+    def set_certificates(self, certificates: Mapping[str, str]) -> None:
+        """Host name → PEM bundle that replaces the system's roots for it, from now on."""
+        self._tools.roots.clear()
+        self._tools.roots.update(certificates)
+
+    def set_revision_cache(self, seconds: float) -> None:
+        """How long an index answers from now on, unless the options say it."""
+        self.index_seconds = self._options.index_seconds or seconds
 
     async def close(self) -> None:
         """Ends running downloads."""
@@ -140,7 +152,7 @@ class ChartStore:
         key = digest(repository.url, repository.credential_digest)
         now = asyncio.get_running_loop().time()
         known = self._indexes.get(key)
-        if known is not None and not fresh and now - known.began < self._options.index_seconds:
+        if known is not None and not fresh and now - known.began < self.index_seconds:
             return known
         index = await self._reading.share(key, lambda: self._read_index(repository, now))
         self._indexes[key] = index
@@ -164,9 +176,11 @@ class ChartStore:
         timeout = aiohttp.ClientTimeout(total=self._options.index_timeout)
         self.requests += 1
         try:
+            context = await asyncio.to_thread(client_tls, url, repository, self._tools.roots)
+            connector, proxy = through(proxy_for(url, repository))
             async with (
-                aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-                session.get(url, ssl=await self._tls(repository), proxy=repository.proxy or None) as answer,
+                aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session,
+                session.get(url, ssl=context, proxy=proxy) as answer,
             ):
                 if answer.status != 200:
                     kind = AccessDenied if answer.status in (401, 403) else RepositoryUnreachable
@@ -180,32 +194,11 @@ class ChartStore:
                             "ResourceExhausted", "failed to get index: it exceeds the size limit"
                         )
                 return bytes(body)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             why = str(error) or "no answer in time"
             raise RepositoryUnreachable(
                 "Unknown", f"failed to get index: {why}", repository=repository.url
             ) from None
-
-    async def _tls(self, repository: Repository) -> ssl.SSLContext | bool:
-        if not repository.url.startswith("https://"):
-            return True
-        if repository.insecure and not repository.tls_client_cert_data:
-            return False
-        roots = self.certificates.get(host_of(repository.url))
-        if not roots and not repository.tls_client_cert_data:
-            return True
-        context = ssl.create_default_context(cadata=roots or None)
-        if repository.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if repository.tls_client_cert_data:
-            async with self._tools.folder() as folder:
-                certificate, key = folder / "client.crt", folder / "client.key"
-                certificate.write_text(repository.tls_client_cert_data)
-                key.touch(mode=0o600)
-                key.write_text(repository.tls_client_cert_key)
-                context.load_cert_chain(certificate, key)
-        return context
 
     # --- charts ----------------------------------------------------------------------------------
 
@@ -223,18 +216,15 @@ class ChartStore:
                 if repository.insecure_oci_force_http:
                     argv.append("--plain-http")
             else:
-                argv += credential_flags(repository, home)
-                roots = self.certificates.get(host_of(repository.url))
-                if roots:
-                    bundle = home / "roots.crt"
-                    bundle.write_text(roots)
-                    argv += ["--ca-file", str(bundle)]
-                argv += ["--repo", repository.url, chart]
+                argv += [*login_flags(repository), "--repo", repository.url, chart]
                 if pass_credentials:
                     argv.append("--pass-credentials")
+            argv += tls_flags(repository, repository.url, self._tools, home)
             if repository.insecure:
                 argv.append("--insecure-skip-tls-verify")
-            done = await self._tools.run(argv, cwd=folder, home=home)
+            done = await self._tools.run(
+                argv, cwd=folder, home=home, environment=proxy_environment(repository)
+            )
             if done.code != 0:
                 raise SourceError(
                     "Unknown",
@@ -252,13 +242,19 @@ class ChartStore:
 
     async def _login(self, repository: Repository, folder: Path, home: Path) -> None:
         host = repository.url.partition("/")[0]
-        flags = credential_flags(repository, home, password_on_stdin=True)
-        argv = [self._tools.helm, "registry", "login", host, *flags]
+        argv = [self._tools.helm, "registry", "login", host, *login_flags(repository, password_on_stdin=True)]
+        argv += tls_flags(repository, repository.url, self._tools, home)
         if repository.insecure_oci_force_http:
             argv.append("--plain-http")
         if repository.insecure:
             argv.append("--insecure")
-        done = await self._tools.run(argv, cwd=folder, home=home, stdin=repository.password.encode())
+        done = await self._tools.run(
+            argv,
+            cwd=folder,
+            home=home,
+            environment=proxy_environment(repository),
+            stdin=repository.password.encode(),
+        )
         if done.code != 0:
             text = f"failed running helm: `{redacted(argv)}` failed exit status {done.code}: "
             text += done.errors.strip()

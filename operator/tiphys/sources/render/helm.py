@@ -16,6 +16,7 @@ import orjson
 from tiphys.resources.source import ApplicationSourceHelm
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import SourceError
+from tiphys.sources.outgoing import proxy_environment
 from tiphys.sources.render.environment import substitute
 from tiphys.sources.render.files import Child, Entry, Files, digest
 from tiphys.sources.render.helm_charts import Chart, read_chart
@@ -169,7 +170,7 @@ async def _run(template: _Template) -> Output:
         root = checkouts[""]
         if template.chart.missing:
             root = checkouts[""] = await _built(template, root, folder)
-        network = {} if template.uses_network else NO_NETWORK
+        network = proxy_environment(template.request.repository) if template.uses_network else NO_NETWORK
         argv = _command(template, checkouts, folder)
         done = await template.tools.run(
             argv, cwd=root / template.directory.path, home=folder / "home", environment=network

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import SourceError
+from tiphys.sources.outgoing import proxy_environment
+from tiphys.sources.render.files import digest
 from tiphys.sources.render.helm_charts import Dependency
 from tiphys.sources.render.request import RenderRequest
 from tiphys.sources.render.tools import Tools
@@ -34,6 +36,7 @@ async def build_dependencies(
 ) -> None:
     """Fills ``charts/`` of the chart. Raises SourceError."""
     plain_http = insecure = False
+    tls: list[str] = []
     for wanted in dict.fromkeys(each.repository for each in dependencies):
         known = find_repository(wanted, repositories, request.templates)
         plain_http = plain_http or (known is not None and known.insecure_oci_force_http)
@@ -45,14 +48,18 @@ async def build_dependencies(
             await _add(tools, chart, home, name, known.url, known, request, hide)
         elif wanted.startswith("https://"):
             await _add(tools, chart, home, wanted.replace("/", "-"), wanted, known, request, hide)
-        elif wanted.startswith("oci://") and known is not None and known.username and known.password:
-            await _login(tools, chart, home, wanted, known, hide)
+        elif wanted.startswith("oci://"):
+            # Unlike repositories with a name, registries keep no certificates: those of the first count.
+            tls = tls or tls_flags(known, wanted, tools, home)
+            if known is not None and known.username and known.password:
+                await _login(tools, chart, home, wanted, known, hide)
     argv = [tools.helm, "dependency", "build"]
     if insecure:
         argv.append("--insecure-skip-tls-verify")
     if plain_http:
         argv.append("--plain-http")
-    done = await tools.run(argv, cwd=chart, home=home)
+    argv += tls
+    done = await tools.run(argv, cwd=chart, home=home, environment=proxy_environment(request.repository))
     if done.code == 0:
         return
     refused = refused_urls(dependencies, request)
@@ -100,19 +107,30 @@ def refused_urls(dependencies: Sequence[Dependency], request: RenderRequest) -> 
     return [url for url in urls if not url.startswith("file://") and not permits(url)]
 
 
-def credential_flags(repository: Repository, home: Path, *, password_on_stdin: bool = False) -> list[str]:
-    """User, password and client certificate flags (certificates are written below ``home``)."""
+def login_flags(repository: Repository, *, password_on_stdin: bool = False) -> list[str]:
+    """User and password flags."""
     flags: list[str] = []
     if repository.username:
         flags += ["--username", repository.username]
     if repository.password:
         flags += ["--password-stdin"] if password_on_stdin else ["--password", repository.password]
+    return flags
+
+
+def tls_flags(repository: Repository | None, url: str, tools: Tools, home: Path) -> list[str]:
+    """Flags for the authority of the URL's host and the repository's client certificate; the files
+    are written below ``home``."""
+    flags: list[str] = []
+    certificate = repository.tls_client_cert_data if repository is not None else ""
+    key = repository.tls_client_cert_key if repository is not None else ""
     for flag, text, name in (
-        ("--cert-file", repository.tls_client_cert_data, "client.crt"),
-        ("--key-file", repository.tls_client_cert_key, "client.key"),
+        ("--ca-file", tools.roots_for(url), "ca.crt"),
+        ("--cert-file", certificate, "client.crt"),
+        ("--key-file", key, "client.key"),
     ):
         if text:
-            path = home / name
+            # Helm notes the path beside the repository's name and reads the file later.
+            path = home / f"{digest(url)[:16]}-{name}"
             path.touch(mode=0o600)
             path.write_text(text)
             flags += [flag, str(path)]
@@ -131,13 +149,14 @@ async def _add(
 ) -> None:
     argv = [tools.helm, "repo", "add"]
     if known is not None:
-        argv += credential_flags(known, home)
+        argv += login_flags(known)
         if known.insecure:
             argv.append("--insecure-skip-tls-verify")
+    argv += tls_flags(known, url, tools, home)
     if request.source.helm is not None and request.source.helm.pass_credentials:
         argv.append("--pass-credentials")
     argv += [name, url]
-    done = await tools.run(argv, cwd=chart, home=home)
+    done = await tools.run(argv, cwd=chart, home=home, environment=proxy_environment(known))
     if done.code != 0:
         refused = request.permits_source is not None and not request.permits_source(url)
         if refused and any(text in done.errors for text in _UNREACHABLE):
@@ -162,12 +181,19 @@ async def _login(
     hide: Callable[[str], str],
 ) -> None:
     host = url.removeprefix("oci://").partition("/")[0]
-    argv = [tools.helm, "registry", "login", host, *credential_flags(known, home, password_on_stdin=True)]
+    argv = [tools.helm, "registry", "login", host, *login_flags(known, password_on_stdin=True)]
+    argv += tls_flags(known, url, tools, home)
     if known.insecure_oci_force_http:
         argv.append("--plain-http")
     if known.insecure:
         argv.append("--insecure")
-    done = await tools.run(argv, cwd=chart, home=home, stdin=known.password.encode())
+    done = await tools.run(
+        argv,
+        cwd=chart,
+        home=home,
+        environment=proxy_environment(known),
+        stdin=known.password.encode(),
+    )
     if done.code != 0:
         text = (
             f"failed running helm: `{redacted(argv)}` failed exit status {done.code}: {done.errors.strip()}"

@@ -6,7 +6,8 @@
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,11 @@ import orjson
 
 from tiphys.resources.source import ApplicationSourceKustomize
 from tiphys.settings.model import RenderSettings
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import SourceError
+from tiphys.sources.git.credentials import Handover
+from tiphys.sources.git.process import redact
+from tiphys.sources.outgoing import proxy_environment
 from tiphys.sources.render.detection import KUSTOMIZATION_NAMES
 from tiphys.sources.render.environment import substitute
 from tiphys.sources.render.files import Child, Entry, Files, OutsideRoot, digest, join
@@ -37,6 +42,7 @@ class _Build(msgspec.Struct, frozen=True):
     binary: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    repository: Repository
 
 
 async def plan_kustomize(
@@ -61,7 +67,9 @@ async def plan_kustomize(
     else:
         for path in sorted(closure.entries):
             parts += (path, closure.entries[path])
-    build = _Build(tools, files, directory, closure, options, binary, tuple(arguments), environment)
+    build = _Build(
+        tools, files, directory, closure, options, binary, tuple(arguments), environment, request.repository
+    )
     return Plan(
         "Kustomize", tuple(parts), lambda: _run(build), uses_revision=closure.remote, everything=closure.whole
     )
@@ -130,17 +138,29 @@ async def _run(build: _Build) -> Output:
             await copy_tree(shared, root)
             commands = _edited(root / build.directory.path, build.options)
         argv = [build.binary, "build", str(root / build.directory.path), *build.arguments]
-        environment = dict(build.environment)
-        if not (closure.remote or closure.charts):
-            environment |= NO_NETWORK
-        done = await build.tools.run(argv, cwd=root, home=folder / "home", environment=environment)
+        async with _reaching(build) as reach:
+            environment = dict(build.environment) | dict(reach.env)
+            done = await build.tools.run(argv, cwd=root, home=folder / "home", environment=environment)
         shown = " ".join(["kustomize", *argv[1:]])
         if done.code != 0:
-            text = f"`{shown}` failed exit status {done.code}: {done.errors.strip()}"
+            errors = redact(done.errors.strip(), reach.secrets, reach.paths)
+            text = f"`{shown}` failed exit status {done.code}: {errors}"
             raise SourceError("Unknown", hide_paths(text, root, (shared, folder)))
         return Output(
             await objects_of(done.output, "kustomize"), (*commands, hide_paths(shown, root, (shared, folder)))
         )
+
+
+@asynccontextmanager
+async def _reaching(build: _Build) -> AsyncIterator[Handover]:
+    """The network, as far as the build needs it: remote bases with the repository's credentials."""
+    if build.closure.remote and build.tools.lend is not None:
+        async with build.tools.lend(build.repository) as handover:
+            yield handover
+    elif build.closure.remote or build.closure.charts:
+        yield Handover(proxy_environment(build.repository), ())
+    else:
+        yield Handover(NO_NETWORK, ())
 
 
 def _edited(directory: Path, options: ApplicationSourceKustomize) -> tuple[str, ...]:

@@ -6,14 +6,17 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
+from tiphys.settings.repositories import Repository
 from tiphys.sources import processes
 from tiphys.sources.errors import CACHED_SOURCE, CommandTimeout, DiskFull, SourceError
+from tiphys.sources.git.access import host_of
+from tiphys.sources.git.credentials import Handover
 from tiphys.sources.processes import Completed, Limits
 
 NO_NETWORK = {
@@ -29,12 +32,24 @@ _ERROR_TEXT = 8192
 
 
 class Tools(msgspec.Struct, frozen=True):
-    """Binaries (names are looked up in PATH), limits of one run, and the folder for private ones."""
+    """Binaries (names are looked up in PATH), limits of one run, and the folder for private ones.
+
+    Attributes:
+        roots: host name → PEM bundle that replaces the system's roots for it (``sources.md`` 19); the
+            settings change it at any time.
+        lend: what a tool needs that runs git itself for a repository; ``None``: nothing.
+    """
 
     helm: str
     kustomize: str
     limits: Limits
     scratch: Path
+    lend: Callable[[Repository], AbstractAsyncContextManager[Handover]] | None = None
+    roots: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def roots_for(self, url: str) -> str:
+        """The bundle that counts for the host of a URL or of a registry's name; empty: the system's."""
+        return self.roots.get(host_of(url if "://" in url else f"oci://{url}"), "")
 
     async def run(
         self,
