@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 
 from tests.server.applications.place import Place
+from tests.server.applications.test_reading import never_refreshed
+from tests.server.grpc.client import CallFailed, Client
 from tiphys.resources.application import Application, ApplicationList
 from tiphys.resources.messages.application import ApplicationQuery, ApplicationSyncRequest
 from tiphys.resources.messages.trees import ApplicationWatchEvent
@@ -51,6 +53,27 @@ async def test_list_and_get(place: Place, channel: grpc.aio.Channel) -> None:
         channel, place.reader.token, "Get", ApplicationQuery(name=names[0]), Application
     )
     assert got.metadata.name == names[0]
+
+
+async def test_a_refresh_ends_with_the_caller_s_patience(place: Place, channel: grpc.aio.Channel) -> None:
+    """api.md 8.2. The deadline travels as metadata alone, so that no client ends the call before the server
+    does."""
+    name = await never_refreshed(place)
+    token, patience, text = (
+        place.reader.token,
+        ("grpc-timeout", "300m"),
+        "application refresh deadline exceeded",
+    )
+    asked = ApplicationQuery(name=name, refresh="normal")
+    caller = channel.unary_unary(SERVICE + "Get", request_serializer=encode, response_deserializer=bytes)
+    with pytest.raises(grpc.aio.AioRpcError) as native:
+        await caller(asked, metadata=(*metadata(token), patience))
+    assert (native.value.code(), native.value.details()) == (grpc.StatusCode.UNKNOWN, text)
+    query = {"name": name, "refresh": "normal"}
+    async with Client(place.admin.target, token=token, web=True, metadata=[patience]) as client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call("application.ApplicationService/Get", query)
+    assert (caught.value.code, caught.value.message) == ("Unknown", text)
 
 
 async def test_watch(place: Place, channel: grpc.aio.Channel) -> None:

@@ -48,13 +48,23 @@ async def test_a_refresh_shows_a_new_commit(place: Place) -> None:
     await asyncio.to_thread(place.repository.commit, {"one/b.yaml": None})
 
 
-async def test_a_refresh_ends_with_the_caller_s_patience(place: Place) -> None:
-    annotations = {"argocd.argoproj.io/skip-reconcile": "true"}
-    name = (await place.create(metadata={"annotations": annotations}))["metadata"]["name"]
+@pytest.mark.parametrize("patience", ["1n", "1u", "1m", "50m", "1S"])
+async def test_a_refresh_ends_with_the_caller_s_patience(place: Place, patience: str) -> None:
+    """api.md 8.2: Unknown with this text, wherever the call is when the caller's time is up."""
+    name = await never_refreshed(place)
     answer = await place.reader.get(
-        f"{KINDS}/{name}", params={"refresh": "normal"}, headers={"Grpc-Timeout": "2S"}
+        f"{KINDS}/{name}", params={"refresh": "normal"}, headers={"Grpc-Timeout": patience}
     )
     assert refusal(answer) == (500, 2, "application refresh deadline exceeded")
+    other = await place.reader.get(f"{KINDS}/{name}", headers={"Grpc-Timeout": "1n"})
+    assert refusal(other) == (504, 4, "context deadline exceeded")
+
+
+async def never_refreshed(place: Place) -> str:
+    """An Application that no controller looks at."""
+    annotations = {"argocd.argoproj.io/skip-reconcile": "true"}
+    name: str = (await place.create(metadata={"annotations": annotations}))["metadata"]["name"]
+    return name
 
 
 async def test_a_refresh_of_what_is_deleted_meanwhile(place: Place) -> None:

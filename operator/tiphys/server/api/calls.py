@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tiphys.access.identity import NOBODY, Identity
+from tiphys.server.api.failures import ApiFailure
 
 
 class Call(msgspec.Struct):
@@ -19,6 +20,7 @@ class Call(msgspec.Struct):
         identity: who calls.
         headers: response header metadata (``renew-token``).
         renewed_state: what a browser is to keep beside a renewed SSO token, sealed (cookies only).
+        late: what a caller hears whose deadline passes, instead of the usual; a method sets it.
         query: over REST, all query parameters as sent, also those that the request has no field for
             (``fields``, ``limit``, ``continue``…); empty over gRPC.
     """
@@ -30,6 +32,7 @@ class Call(msgspec.Struct):
     identity: Identity = NOBODY
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     renewed_state: str = ""
+    late: ApiFailure | None = None
     query: Mapping[str, Sequence[str]] = {}
 
     def first(self, key: str) -> str:

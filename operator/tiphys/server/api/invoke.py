@@ -156,6 +156,8 @@ def _failed(method: Method, call: Call, error: BaseException) -> ApiFailure:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise error
+    if call.late is not None and isinstance(error, TimeoutError):
+        return call.late
     if failure.code is Code.INTERNAL and not isinstance(error, ApiFailure):
         log.exception("a method failed", extra={"grpc_method": method.path, "peer": call.peer})
     return failure

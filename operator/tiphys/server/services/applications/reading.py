@@ -4,9 +4,8 @@ A refresh is asked for by annotation; the answer waits until the controller took
 shows what the controller found. How long that may take is up to the caller.
 """
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,34 +65,26 @@ class ApplicationReading:
                 "multiple projects specified - the get endpoint accepts either zero or one project"
             )
         project = projects[0] if projects else None
+        if request.refresh is not None:
+            call.late = unknown("application refresh deadline exceeded")
         reached = await self._access.live(call, "get", request.name, request.app_namespace, project)
         app = reached.app
         if request.refresh is not None:
-            app = await self._refreshed(call, app, "hard" if request.refresh == "hard" else "normal")
+            app = await self._refreshed(app, "hard" if request.refresh == "hard" else "normal")
         fragment = await self._shown(app)
         return Encoded(lambda: fragment.json, lambda: fragment.proto)
 
-    async def _refreshed(self, call: Call, app: Application, kind: str) -> Application:
+    async def _refreshed(self, app: Application, kind: str) -> Application:
         """The Application after a refresh.
 
         Raises:
-            ApiFailure: Unknown, the caller's time is up; NotFound, it was deleted meanwhile.
+            ApiFailure: NotFound, it was deleted meanwhile.
         """
         key = app.key
 
         def concerns(change: Change[Application]) -> bool:
             return change.key == key
 
-        try:
-            return await self._after(app, kind, concerns)
-        except asyncio.CancelledError:
-            if call.deadline is not None and asyncio.get_running_loop().time() >= call.deadline:
-                raise unknown("application refresh deadline exceeded") from None
-            raise
-
-    async def _after(
-        self, app: Application, kind: str, concerns: Callable[[Change[Application]], bool]
-    ) -> Application:
         limit = self._state.settings.params.server_watch_buffer_size
         with self._feed.subscribe(concerns, limit=limit) as changes:
             asked = await self._writer.change(
