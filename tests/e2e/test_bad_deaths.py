@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,19 @@ class ProxiedKubectl(Kubectl):
 class Stage:
     """Starts lives of the operator behind the proxy."""
 
-    def __init__(self, plane: ControlPlane, proxy: CountingProxy, folder: Path):
+    def __init__(
+        self,
+        plane: ControlPlane,
+        proxy: CountingProxy,
+        folder: Path,
+        namespace: str = CONTROL,
+        environment: Mapping[str, str] | None = None,
+    ):
         self._plane = plane
         self.proxy = proxy
         self._folder = folder
+        self._namespace = namespace
+        self._environment = {"ARGOCD_SYNC_WAVE_DELAY": "0", **(environment or {})}
         self._kubectl = ProxiedKubectl(plane, proxy, folder)
         self.lives = 0
 
@@ -70,8 +79,8 @@ class Stage:
                 self._kubectl,
                 self._plane.bin,
                 self._folder,
-                namespace=CONTROL,
-                environment={"ARGOCD_SYNC_WAVE_DELAY": "0"},
+                namespace=self._namespace,
+                environment=self._environment,
             )
         except ProgramFailed:
             if not self.proxy.struck:
