@@ -206,6 +206,7 @@ async def lay(options: RunOptions, closing: AsyncExitStack) -> Foundation:
         everywhere=everywhere,
         takers=takers,
         settings=settings,
+        known={"applications": apps.holds, "applicationsets": appsets.holds, "appprojects": projects.holds},
         on_gap=resync.gaps.put_nowait,
     )
 

@@ -14,6 +14,7 @@ import aiohttp
 import kopf
 import msgspec
 
+from tiphys.handlers.echoes import Known, listening
 from tiphys.handlers.forgetting import NothingRemembered
 from tiphys.handlers.liveness import Liveness
 from tiphys.kube.connections import Connection
@@ -59,6 +60,7 @@ class Watching:
         control_namespace: where projects and settings live.
         everywhere: watch Applications and ApplicationSets in all namespaces.
         takers: what takes each of our kinds, by plural name.
+        known: by plural name, whether an object is held already (:mod:`tiphys.handlers.echoes`).
         on_gap: told the plural name of a kind whose deletions may have been missed.
         on_started: called when Kopf is up (it has taken the signals of the process then).
     """
@@ -71,6 +73,7 @@ class Watching:
         everywhere: bool,
         takers: Mapping[str, Taker],
         settings: SettingsSink,
+        known: Mapping[str, Known],
         on_gap: Callable[[str], None],
         on_started: Callable[[], None] = lambda: None,
     ):
@@ -79,6 +82,7 @@ class Watching:
         self._everywhere = everywhere
         self._takers = takers
         self._settings = settings
+        self._known = known
         self.on_started = on_started
         self.liveness = Liveness(KINDS, on_gap)
 
@@ -107,6 +111,7 @@ class Watching:
                 headers={"Authorization": authorization} if authorization else {},
                 proxy=connection.proxy or None,
                 trace_configs=[self.liveness.tracing()],
+                response_class=listening(self._known),
             )
             return kopf.AiohttpSession(
                 server=connection.server,

@@ -98,6 +98,12 @@ class Store(Generic[T]):
         self._tell(old, new)
         return Stored(old, new)
 
+    def holds(self, metadata: Manifest) -> bool:
+        """Whether an object is held in the state that these metadata are of, or in a newer one."""
+        key = AppKey(metadata.get("namespace") or "", metadata["name"])
+        held = self._objects.get(key)
+        return held is not None and not is_newer(metadata, held.metadata)
+
     def kept(self, key: AppKey) -> Any:
         """What else is kept of an object."""
         return self._kept.get(key)
