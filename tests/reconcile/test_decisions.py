@@ -20,7 +20,7 @@ from tiphys.resources.application import (
     RetryStrategy,
     decode,
 )
-from tiphys.resources.times import Timestamp, to_timestamp
+from tiphys.resources.times import Timestamp, from_timestamp, to_timestamp
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SOURCE = {"repoURL": "https://git.example/r", "path": "p", "targetRevision": "main"}
@@ -170,6 +170,12 @@ def ended(phase: str, revision: str = "abc", attempts: int = 0, ago: int = 1) ->
     }
 
 
+def since_end(app: Application) -> float:
+    state = app.status.operation_state
+    moment = state.finished_at if state is not None else ""
+    return (NOW - from_timestamp(moment)).total_seconds() if moment else 0.0
+
+
 @pytest.mark.parametrize(
     ("parts", "resources", "outcome"),
     [
@@ -213,13 +219,14 @@ def ended(phase: str, revision: str = "abc", attempts: int = 0, ago: int = 1) ->
     ],
 )
 def test_automated_sync(parts: Any, resources: tuple[ResourceStatus, ...], outcome: str) -> None:
+    app = application(**parts)
     verdict = decide_auto_sync(
-        application(**parts),
+        app,
         sync_status="OutOfSync",
         resources=resources,
         revisions=("abc",),
         backoff=SelfHealBackoff(),
-        now=NOW,
+        since_end=since_end(app),
     )
     assert verdict.why
     got = "start" if verdict.operation else "wait" if verdict.retry_after else verdict.error or ""
@@ -228,13 +235,14 @@ def test_automated_sync(parts: Any, resources: tuple[ResourceStatus, ...], outco
 
 def test_self_heal_syncs_only_what_differs_and_counts() -> None:
     resources = (*OUT, ResourceStatus(group="apps", kind="Deployment", name="d", status="Synced"))
+    app = application(spec=HEAL, status=ended("Succeeded", attempts=2, ago=1000))
     verdict = decide_auto_sync(
-        application(spec=HEAL, status=ended("Succeeded", attempts=2, ago=1000)),
+        app,
         sync_status="OutOfSync",
         resources=resources,
         revisions=("abc",),
         backoff=SelfHealBackoff(),
-        now=NOW,
+        since_end=since_end(app),
     )
     assert verdict.operation is not None
     sync = verdict.operation.sync
@@ -264,7 +272,7 @@ def test_commits_that_change_nothing_for_it_are_no_new_attempt() -> None:
             resources=OUT,
             revisions=("abc",),
             backoff=SelfHealBackoff(),
-            now=NOW,
+            since_end=1.0,
             unchanged=unchanged,
         ).why
 

@@ -8,9 +8,11 @@ import pytest
 
 from tests.reconcile.test_decisions import NOW, application
 from tiphys.reconcile.autosync import already_attempted
+from tiphys.reconcile.elapsed import Elapsed
 from tiphys.reconcile.refresh import Level
 from tiphys.reconcile.retrying import (
     LONGEST,
+    SYNC_TIMEOUT,
     after_failure,
     belongs_to,
     growing,
@@ -18,6 +20,7 @@ from tiphys.reconcile.retrying import (
     retry_remaining,
     retrying,
     start_of,
+    time_limit,
 )
 from tiphys.reconcile.services import Memory
 from tiphys.resources.application import Operation, OperationState, RetryStrategy, SyncOperation
@@ -78,9 +81,9 @@ def test_after_a_failure(failed: OperationState, flags: dict[str, bool], phase: 
 
 def test_a_retry_waits_what_it_prints() -> None:
     waiting = after_failure(state(), terminating=False, timed_out=False, now=NOW)
-    assert retry_remaining(waiting, NOW) == 5.0
+    assert retry_remaining(waiting, 0.0) == 5.0
     again = after_failure(state(count=1), terminating=False, timed_out=False, now=NOW)
-    assert retry_remaining(again, NOW + timedelta(seconds=3)) == 7.0
+    assert retry_remaining(again, 3.0) == 7.0
 
 
 def test_a_retry_with_refresh_forgets_the_revision_and_is_still_the_same_operation() -> None:
@@ -114,19 +117,19 @@ def test_growing_pauses(factor: float, exponent: int, cap: float, expected: floa
 
 
 def test_the_time_limit_counts_from_the_start_and_not_while_terminating() -> None:
-    assert remaining_time(state("Running"), 90.0, NOW) == 30.0
-    assert remaining_time(state("Running"), 0.0, NOW) is None
-    assert remaining_time(state("Terminating"), 90.0, NOW) is None
+    assert remaining_time(state("Running"), 90.0, 60.0) == 30.0
+    assert remaining_time(state("Running"), 0.0, 60.0) is None
+    assert remaining_time(state("Terminating"), 90.0, 60.0) is None
 
 
 def test_a_look_asked_for_later_keeps_its_level_until_then() -> None:
     memory = Memory()
-    memory.request_at(KEY, Level.LATEST, NOW + timedelta(seconds=5))
+    memory.request_at(KEY, Level.LATEST, 105.0)
     memory.request(KEY, Level.TREE)
-    assert memory.requested(KEY, NOW) is Level.TREE
+    assert memory.requested(KEY, 100.0) is Level.TREE
     memory.take(KEY)
-    assert memory.requested(KEY, NOW + timedelta(seconds=4)) is None
-    assert memory.requested(KEY, NOW + timedelta(seconds=5)) is Level.LATEST
+    assert memory.requested(KEY, 104.0) is None
+    assert memory.requested(KEY, 105.0) is Level.LATEST
 
 
 def test_a_dry_run_is_no_attempt() -> None:
@@ -148,19 +151,60 @@ def test_a_dry_run_is_no_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "begin"),
+    ("used", "begin"),
     [
-        pytest.param(None, 0, id="the first"),
-        pytest.param(-60, 0, id="another one long ago"),
-        pytest.param(0, 1, id="one in the same second"),
-        pytest.param(1, 2, id="the third in one second"),
-        pytest.param(3600, 0, id="a clock that was ahead"),
+        pytest.param([], 0, id="the first"),
+        pytest.param([-60], 0, id="another one long ago"),
+        pytest.param([0], 1, id="one in the same second"),
+        pytest.param([0, 1], 2, id="the third in one second"),
+        pytest.param([3600], 0, id="a clock that was ahead"),
+        pytest.param([3600, 0, 1, 3], 2, id="a clock that was set back to where others began"),
     ],
 )
-def test_no_two_operations_begin_at_once(last: int | None, begin: int) -> None:
+def test_no_two_operations_begin_at_once(used: list[int], begin: int) -> None:
     # hooks are told apart by startedAt (sync.ownership)
     def at(seconds: int) -> Timestamp:
         return to_timestamp(NOW + timedelta(seconds=seconds))
 
     moment = NOW + timedelta(milliseconds=700)
-    assert start_of(Timestamp("") if last is None else at(last), moment) == at(begin)
+    assert start_of({at(seconds) for seconds in used}, moment) == at(begin)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, 60), ("", 60), ("10m", 600), ("90", 90), ("0", 0), ("soon", 60), ("-1s", -1)],
+)
+def test_the_time_limit_of_one_application(text: str | None, seconds: float) -> None:
+    annotations = None if text is None else {SYNC_TIMEOUT: text}
+    assert time_limit(annotations, 60.0) == seconds
+
+
+class Clocks:
+    """A wall clock and a steady one."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = NOW.timestamp(), 1000.0
+        self.elapsed = Elapsed()
+
+    def since(self, moment: Timestamp, what: str = "operation") -> float:
+        return self.elapsed.since(KEY, what, moment, wall=self.wall, steady=self.steady)
+
+
+@pytest.mark.parametrize("step", [-86400.0, -30.0, 0.0, 30.0, 86400.0])
+def test_a_wait_is_as_long_as_it_is_whatever_the_clock_does(step: float) -> None:  # issue 4 part 9
+    clocks, moment = Clocks(), to_timestamp(NOW - timedelta(seconds=20))
+    assert clocks.since(moment) == 20.0
+    clocks.wall += step  # somebody sets it
+    clocks.steady += 5.0
+    assert clocks.since(moment) == 25.0
+    assert clocks.since(to_timestamp(NOW), "finished") == max(0.0, step)
+
+
+def test_a_wait_after_a_restart_is_never_longer_than_from_its_beginning() -> None:
+    clocks, ahead = Clocks(), to_timestamp(NOW + timedelta(days=1))
+    assert clocks.since(ahead) == 0.0  # the clock was set back while nobody looked
+    clocks.steady += 7.0
+    assert clocks.since(ahead) == 7.0
+    assert clocks.since(to_timestamp(NOW)) == 0.0  # another operation
+    clocks.elapsed.forget(KEY)
+    assert clocks.since(ahead) == 0.0

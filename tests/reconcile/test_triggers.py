@@ -86,7 +86,7 @@ def change(
 
 def asked(made: Controller) -> dict[str, Level]:
     services = made._s
-    levels = {app.key.name: services.memory.requested(app.key, NOW) for app in services.apps}
+    levels = {app.key.name: services.memory.requested(app.key, services.steady()) for app in services.apps}
     return {name: level for name, level in levels.items() if level is not None}
 
 

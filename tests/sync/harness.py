@@ -26,7 +26,7 @@ from tiphys.resources.application import (
     SyncOperationResult,
 )
 from tiphys.resources.identity import GVK, Manifest, ResourceKey, gvk_of, key_of
-from tiphys.resources.times import to_timestamp
+from tiphys.resources.times import from_timestamp, to_timestamp
 from tiphys.sync.engine import EngineOptions, SyncEngine
 from tiphys.sync.inputs import StepResult, SyncInputs
 from tiphys.sync.plan import named_hook
@@ -86,6 +86,11 @@ def _object_of(args: tuple[Any, ...]) -> str:
         key = key_of(args[0])
         return f"{key.kind}/{key.name}"
     return f"{args[0].kind}/{args[2]}"
+
+
+def age(hook: Manifest) -> float:
+    """Seconds since a hook was made; both clocks are this machine's."""
+    return (datetime.now(UTC) - from_timestamp(hook["metadata"]["creationTimestamp"])).total_seconds()
 
 
 class Rig:
@@ -162,6 +167,7 @@ class Rig:
             "now": datetime.now(UTC),
             "revision": "0123456789",
             "assess": assess,
+            "age": age,
         }
         return inputs(pairs, self.hooks, **{**defaults, **self.more})
 

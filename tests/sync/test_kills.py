@@ -17,6 +17,7 @@ from tests.sync.test_flow import job, note, waved
 from tiphys.kube.client import ClusterClient
 from tiphys.resources.application import OperationState
 from tiphys.resources.identity import GVK, Manifest
+from tiphys.sync.deadlines import HOOK_TIMEOUT
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.timeout(600)]
 
@@ -43,6 +44,11 @@ def forced(name: str, value: str) -> Manifest:
     return config(name, {"key": value}, annotations={OPTIONS: "Replace=true,Force=true"})
 
 
+def late(hook: Manifest) -> Manifest:
+    hook["metadata"]["annotations"][HOOK_TIMEOUT] = "1s"
+    return hook
+
+
 SCENARIOS = {
     "waves": Scenario([waved("a", 0), waved("b", 1), waved("c", 1)]),
     "change and prune": Scenario(
@@ -61,6 +67,10 @@ SCENARIOS = {
             note("other", "PreSync", "HookSucceeded"),
             note("cleanup", "SyncFail"),
         ],
+    ),
+    "late hook": Scenario(
+        [config("a")],
+        [late(job("endless", "PreSync", "run")), note("cleanup", "SyncFail")],
     ),
     "server side": Scenario(
         [config("a", {"key": "new"}), config("b")],

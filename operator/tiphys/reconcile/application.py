@@ -5,7 +5,7 @@ same write and hands the comparison on, so that ``operation`` can begin at once.
 fails sets its condition and ends the look there.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
 from tiphys.reconcile.desired import (
     stored_revisions,
 )
+from tiphys.reconcile.elapsed import FINISHED
 from tiphys.reconcile.events import EventMessage, sync_started, transition
 from tiphys.reconcile.finalizers import with_delete_hook_finalizers
 from tiphys.reconcile.loading import compare_now, desired_request, load_desired
@@ -217,7 +218,7 @@ def _within_grace(services: Services, app: Application, refresh: Refresh) -> boo
     first = services.memory.first_error.get(app.key)
     if refresh.level >= Level.FORCE or first is None or app.status.sync.status in ("", UNKNOWN):
         return False
-    return services.clock() - first <= timedelta(seconds=services.options.repo_error_grace)
+    return services.steady() - first <= services.options.repo_error_grace
 
 
 async def _auto_sync(
@@ -229,13 +230,14 @@ async def _auto_sync(
     windows = matching_windows(situation.project, app)
     if not can_sync(windows, manual=False, now=now).allowed:
         return None
+    state = app.status.operation_state or OperationState()
     return decide_auto_sync(
         app,
         sync_status=comparison.sync_status,
         resources=comparison.resources,
         revisions=comparison.revisions,
         backoff=services.options.backoff,
-        now=now,
+        since_end=services.since(app.key, FINISHED, state.finished_at) if state.finished_at else 0.0,
         unchanged=await _is_unchanged(services, situation, handle, comparison),
     )
 

@@ -5,7 +5,6 @@ store, the ``SyncError`` to show, or the seconds after which to look again, alwa
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -14,13 +13,11 @@ from tiphys.resources.application import (
     Application,
     Operation,
     OperationInitiator,
-    OperationState,
     ResourceStatus,
     RetryStrategy,
     SyncOperation,
     SyncOperationResource,
 )
-from tiphys.resources.times import from_timestamp
 
 DEFAULT_RETRY_LIMIT = 5
 
@@ -58,7 +55,7 @@ def decide_auto_sync(
     resources: Sequence[ResourceStatus],
     revisions: Sequence[str],
     backoff: SelfHealBackoff,
-    now: datetime,
+    since_end: float = 0.0,
     unchanged: bool = False,
 ) -> AutoSync:
     """Evaluate the table for a comparison that has just ended.
@@ -66,6 +63,7 @@ def decide_auto_sync(
     Args:
         app: as stored, before this comparison's status.
         sync_status, resources, revisions: of the comparison.
+        since_end: seconds since the last operation ended.
         unchanged: the revisions that were synced last hold the same for this application.
     """
     policy = app.spec.sync_policy
@@ -95,7 +93,7 @@ def decide_auto_sync(
         if not automated.self_heal:
             return AutoSync("this revision was synced already and self-heal is off")
         attempts = state.operation.sync.self_heal_attempts_count if state.operation.sync else 0
-        remaining = _backoff_remaining(state, attempts, backoff, now)
+        remaining = backoff.delay(attempts) - since_end
         if remaining > 0:
             return AutoSync("self-heal waits for its back-off", retry_after=remaining)
         heal = True
@@ -138,15 +136,6 @@ def already_attempted(app: Application, revisions: Sequence[str], *, unchanged: 
         return False
     sources = result.sources if multiple else (result.source,)
     return sources == app.spec.effective_sources()
-
-
-def _backoff_remaining(
-    state: OperationState, attempts: int, backoff: SelfHealBackoff, now: datetime
-) -> float:
-    delay = backoff.delay(attempts)
-    if not state.finished_at:
-        return delay
-    return delay - (now - from_timestamp(state.finished_at)).total_seconds()
 
 
 def _operation(

@@ -254,7 +254,7 @@ class Controller:
             advanced = True
         refresh = decide_refresh(
             app,
-            requested=self._s.memory.requested(app.key, self._s.clock()),
+            requested=self._s.memory.requested(app.key, self._s.steady()),
             now=self._s.clock(),
             looked_at=self._s.memory.looked_at.get(app.key),
             timeouts=self._s.options.timeouts,
@@ -270,7 +270,7 @@ class Controller:
     async def _look(self, app: Application, refresh: Refresh) -> Look:
         """One look; what it was to answer is asked for again if it fails."""
         memory = self._s.memory
-        started = self._s.clock()
+        started, begin = self._s.clock(), self._s.steady()
         memory.take(app.key)
         try:
             seen = await look(self._s, app, refresh)
@@ -281,7 +281,7 @@ class Controller:
             memory.looked_at[app.key] = started
             if refresh.hard or app.key not in memory.hard_at:
                 memory.hard_at[app.key] = started
-        seconds = (self._s.clock() - started).total_seconds()
+        seconds = self._s.steady() - begin
         self._s.metrics.reconciled(labels_of(self._s, seen.app), seconds)
         wrote = seen.app.metadata.resource_version != app.metadata.resource_version
         log.log(

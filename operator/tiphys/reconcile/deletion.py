@@ -31,7 +31,7 @@ from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, SpecProblems, find_project
 from tiphys.reconcile.statuses import status_patch
-from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time, client_for
+from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time, client_for, hook_age
 from tiphys.resources.application import Application
 from tiphys.resources.identity import GVK, Manifest, ResourceKey, annotations_of, key_of
 from tiphys.resources.times import from_timestamp
@@ -146,6 +146,7 @@ async def _advance(
             known,
             app_uid=app.metadata.uid,
             assess=health,
+            age=lambda hook: hook_age(services, app, hook),
         )
     if stage in (PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP):
         return await engine.clean_up_delete_hooks(client, DELETE_HOOKS[stage], live, assess=health)

@@ -72,6 +72,7 @@ async def complete(services: Services, app: Application, state: OperationState, 
         labels_of(services, written), phase=state.phase, dry_run=dry_run, seconds=_seconds_between(state)
     )
     services.memory.hold_until.pop(app.key, None)
+    services.memory.elapsed.forget(app.key)
     automated = state.operation.initiated_by.automated
     if not dry_run and not (automated and _is_settled(written)):
         services.ask(app.key, Level.LATEST if automated else Level.FORCE, Priority.CHANGE)

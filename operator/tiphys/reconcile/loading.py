@@ -88,7 +88,7 @@ async def load_desired(
         return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]
     except DesiredStateError as error:
         if error.transient:
-            services.memory.first_error.setdefault(situation.app.key, services.clock())
+            services.memory.first_error.setdefault(situation.app.key, services.steady())
         else:
             services.memory.first_error.pop(situation.app.key, None)
         return None, [(kinds.COMPARISON_ERROR, f"Failed to load target state: {error}")]

@@ -7,7 +7,6 @@ finished sync leads to. A pass that is killed anywhere is simply made again.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -17,6 +16,7 @@ from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.application import STATUS_TOO_LARGE
 from tiphys.reconcile.clusters import ClusterNotReady
 from tiphys.reconcile.conditions import describe
+from tiphys.reconcile.elapsed import FINISHED, OPERATION
 from tiphys.reconcile.ending import Pass, complete, newest
 from tiphys.reconcile.loading import compare_now, load_desired
 from tiphys.reconcile.local import manifests_of
@@ -34,6 +34,7 @@ from tiphys.reconcile.retrying import (
     remaining_time,
     retry_remaining,
     retrying,
+    time_limit,
     with_changes,
 )
 from tiphys.reconcile.services import Services
@@ -73,17 +74,17 @@ async def advance(services: Services, app: Application, comparison: Comparison |
         state = OperationState(operation=app.operation, phase=RUNNING, started_at=begun_at)
         app = await _store(services, app, state)
         services.memory.hold_until.pop(app.key, None)
-    elif state.phase != TERMINATING and (pause := _held(services, app, now)) > 0:
+    elif state.phase != TERMINATING and (pause := _held(services, app)) > 0:
         services.queue.add(app.key, Priority.OPERATION, after=pause)
         return app
 
     # Resume: a timeout, a retry that is due, or one to wait for.
-    remaining = remaining_time(state, services.options.sync_timeout, now)
+    remaining = _remaining(services, app, state)
     if remaining is not None and remaining < 0:
         state = with_changes(state, phase=TERMINATING, message=TIMED_OUT)
         app = await _store(services, app, state)
     elif state.finished_at and state.phase != TERMINATING:
-        pause = retry_remaining(state, now)
+        pause = _until_retry(services, app, state)
         if pause > 0:
             services.queue.add(app.key, Priority.OPERATION, after=_until(pause, remaining))
             return app
@@ -113,8 +114,8 @@ async def advance(services: Services, app: Application, comparison: Comparison |
         app = await _store(services, app, state)
     except TooLarge:
         return await complete(services, app, _failed(state, STATUS_TOO_LARGE), done)
-    pause = max(SOON, retry_remaining(state, services.clock())) if state.finished_at else done.wait
-    remaining = remaining_time(state, services.options.sync_timeout, services.clock())
+    pause = max(SOON, _until_retry(services, app, state)) if state.finished_at else done.wait
+    remaining = _remaining(services, app, state)
     services.queue.add(app.key, Priority.OPERATION, after=_until(pause, remaining))
     return app
 
@@ -233,14 +234,24 @@ async def _store(services: Services, app: Application, state: OperationState) ->
     return await services.writer.patch(app, {"status": changed} if changed else {})
 
 
-def _held(services: Services, app: Application, now: datetime) -> float:
+def _held(services: Services, app: Application) -> float:
     """Seconds until the operation may go on to its next wave."""
-    until = services.memory.hold_until.get(app.key)
+    until, now = services.memory.hold_until.get(app.key), services.steady()
     if until is None:
         return 0.0
     if until <= now:
         del services.memory.hold_until[app.key]
-    return (until - now).total_seconds()
+    return until - now
+
+
+def _remaining(services: Services, app: Application, state: OperationState) -> float | None:
+    """Seconds until the operation has to end."""
+    limit = time_limit(app.metadata.annotations, services.options.sync_timeout)
+    return remaining_time(state, limit, services.since(app.key, OPERATION, state.started_at))
+
+
+def _until_retry(services: Services, app: Application, state: OperationState) -> float:
+    return retry_remaining(state, services.since(app.key, FINISHED, state.finished_at))
 
 
 def _until(pause: float, remaining: float | None) -> float:

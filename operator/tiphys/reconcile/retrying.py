@@ -4,6 +4,7 @@ Pure: a stored state and a moment go in, the next state or the seconds to wait c
 ``Running`` with ``finishedAt`` means "waits for its retry".
 """
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,16 +13,17 @@ import msgspec
 from tiphys.reconcile.durations import DurationError, parse_duration
 from tiphys.resources.application import Operation, OperationState, RetryStrategy
 from tiphys.resources.meta import NO_TIME
-from tiphys.resources.times import Timestamp, from_timestamp, to_timestamp
+from tiphys.resources.times import Timestamp, to_timestamp
 
 RUNNING, TERMINATING, FAILED, ERROR, SUCCEEDED = "Running", "Terminating", "Failed", "Error", "Succeeded"
 COMPLETED = frozenset({FAILED, ERROR, SUCCEEDED})
+SYNC_TIMEOUT = "tiphys.io/sync-timeout"
+"""Annotation of Applications: a Go duration or seconds; 0: as long as it takes."""
 TIMED_OUT = "operation is terminating due to timeout"
 
 BACKOFF_DURATION = 5.0
 BACKOFF_FACTOR = 2
 BACKOFF_CAP = 180.0
-CROWDED = timedelta(seconds=10)  # further ahead than this is another clock
 LONGEST = 366 * 86400.0  # seconds; no pause is longer, whatever a back-off without a cap amounts to
 
 
@@ -53,13 +55,17 @@ def retry_delay(retry: RetryStrategy | None, attempt: int) -> float:
     return growing(duration, factor, attempt, cap)
 
 
-def retry_remaining(state: OperationState, now: datetime) -> float:
-    """Seconds until the retry that the state announces; 0 or less: it is due."""
+def retry_remaining(state: OperationState, waited: float) -> float:
+    """Seconds until the retry that the state announces; 0 or less: it is due.
+
+    Args:
+        waited: seconds since ``finishedAt``.
+    """
     try:
         delay = retry_delay(state.operation.retry, state.retry_count - 1)
     except DurationError:
         return 0.0
-    return delay - (now - from_timestamp(state.finished_at)).total_seconds()
+    return delay - waited
 
 
 def retrying(state: OperationState) -> OperationState:
@@ -109,22 +115,37 @@ def belongs_to(state: OperationState, operation: Operation) -> bool:
     )
 
 
-def remaining_time(state: OperationState, limit: float, now: datetime) -> float | None:
-    """Seconds until the sync timeout, retries included; None: there is none (any more)."""
+def remaining_time(state: OperationState, limit: float, elapsed: float) -> float | None:
+    """Seconds until the sync timeout, retries included; None: there is none (any more).
+
+    Args:
+        elapsed: seconds since ``startedAt``.
+    """
     if limit <= 0 or state.phase == TERMINATING:
         return None
-    return limit - (now - from_timestamp(state.started_at)).total_seconds()
+    return limit - elapsed
 
 
-def start_of(last: Timestamp, now: datetime) -> Timestamp:
-    """``startedAt`` of an operation that begins now, after one that began at ``last`` (``""``: none).
+def time_limit(annotations: Mapping[str, str] | None, default: float) -> float:
+    """Seconds that a sync of an application may take; 0: any. Its annotation beats the parameter; one
+    that cannot be read is none (docs/differences.md)."""
+    text = (annotations or {}).get(SYNC_TIMEOUT, "")
+    try:
+        return parse_duration(text) if text else default
+    except DurationError:
+        return default
 
-    Hooks are told apart by it (``sync.ownership``), so two operations of one second may not share it:
-    the later one begins a second later.
+
+def start_of(used: Collection[str], now: datetime) -> Timestamp:
+    """``startedAt`` of an operation that begins now, where other operations of the application began
+    at ``used``.
+
+    Hooks are told apart by it (``sync.ownership``), so no two operations may share it, whether they
+    begin in one second or the clock was set back in between: the later one begins a second later.
     """
     begin = now.replace(microsecond=0)
-    if last and timedelta(0) <= (before := from_timestamp(last)) - begin <= CROWDED:
-        begin = before + timedelta(seconds=1)
+    while to_timestamp(begin) in used:
+        begin += timedelta(seconds=1)
     return to_timestamp(begin)
 
 

@@ -1,7 +1,9 @@
 """What the controllers work with, put together once by the composition root."""
 
+import time
+from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from tiphys.compare.rules import Rules
 from tiphys.reconcile.clusters import ClusterPool
 from tiphys.reconcile.comparison import Comparer
 from tiphys.reconcile.desired import DesiredStates
+from tiphys.reconcile.elapsed import Elapsed
 from tiphys.reconcile.events import EventSender
 from tiphys.reconcile.notices import Notices
 from tiphys.reconcile.options import ControllerOptions
@@ -28,31 +31,38 @@ from tiphys.sync.cluster import SyncCluster
 from tiphys.sync.engine import SyncEngine
 from tiphys.telemetry.metrics import ControllerMetrics
 
+REMEMBERED_STARTS = 64
+"""Beginnings of an application's operations that are remembered, so that none is used again."""
+
 
 class Memory:
-    """What is known only in memory and may be lost: open requests, last looks, first errors."""
+    """What is known only in memory and may be lost: open requests, last looks, first errors.
+
+    Moments that are floats are of the steady clock.
+    """
 
     def __init__(self) -> None:
         self._requested: dict[AppKey, Level] = {}
-        self._later: dict[AppKey, tuple[datetime, Level]] = {}
+        self._later: dict[AppKey, tuple[float, Level]] = {}
         self.looked_at: dict[AppKey, datetime] = {}
         self.hard_at: dict[AppKey, datetime] = {}  # last hard look, or the first of any kind
-        self.started: dict[AppKey, Timestamp] = {}  # when the last operation began
-        self.first_error: dict[AppKey, datetime] = {}
+        self.started: dict[AppKey, deque[Timestamp]] = {}  # when the last operations began
+        self.first_error: dict[AppKey, float] = {}
+        self.elapsed = Elapsed()
         self.rules: dict[AppKey, tuple[Any, Rules]] = {}  # compiled comparison rules and their inputs
-        self.hold_until: dict[AppKey, datetime] = {}  # an operation between two waves
+        self.hold_until: dict[AppKey, float] = {}  # an operation between two waves
         self.orphans: dict[AppKey, int] = {}  # as last counted; none where the project does not look
 
     def request(self, key: AppKey, level: Level) -> None:
         """Ask for a look of at least this level."""
         self._requested[key] = max(level, self._requested.get(key, level))
 
-    def request_at(self, key: AppKey, level: Level, due: datetime) -> None:
+    def request_at(self, key: AppKey, level: Level, due: float) -> None:
         """Ask for a look from a moment on; of several the earliest moment and highest level count."""
         known = self._later.get(key)
         self._later[key] = (min(due, known[0]), max(level, known[1])) if known else (due, level)
 
-    def requested(self, key: AppKey, now: datetime) -> Level | None:
+    def requested(self, key: AppKey, now: float) -> Level | None:
         """The level that is asked for by now."""
         later = self._later.get(key)
         if later is not None and later[0] <= now:
@@ -78,6 +88,7 @@ class Memory:
             self.orphans,
         ):
             known.pop(key, None)
+        self.elapsed.forget(key)
 
 
 class Services(msgspec.Struct, frozen=True, eq=False):
@@ -97,6 +108,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     live_options: Callable[[], ControllerOptions]
     engine: Callable[[SyncCluster], SyncEngine]
     clock: Callable[[], datetime]
+    steady: Callable[[], float] = time.monotonic
     notices: Notices = msgspec.field(default_factory=Notices)
 
     @property
@@ -112,7 +124,7 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     def ask(self, key: AppKey, level: Level, priority: Priority, *, after: float = 0.0) -> None:
         """Ask for a look at an application, now or ``after`` seconds from now."""
         if after > 0:
-            self.memory.request_at(key, level, self.clock() + timedelta(seconds=after))
+            self.memory.request_at(key, level, self.steady() + after)
         else:
             self.memory.request(key, level)
         self.queue.add(key, priority, after=after)
@@ -120,9 +132,18 @@ class Services(msgspec.Struct, frozen=True, eq=False):
     def begin(self, app: Application, now: datetime) -> Timestamp:
         """``startedAt`` of an operation of ``app`` that begins now; none has had it before."""
         state = app.status.operation_state
-        last = max(self.memory.started.get(app.key, ""), state.started_at if state is not None else "")
-        begin = self.memory.started[app.key] = start_of(Timestamp(last), now)
+        known = self.memory.started.setdefault(app.key, deque(maxlen=REMEMBERED_STARTS))
+        used = {*known, *(entry.deploy_started_at for entry in app.status.history or ())}
+        if state is not None:
+            used.add(state.started_at)
+        begin = start_of(used, now)
+        known.append(begin)
         return begin
+
+    def since(self, key: AppKey, what: str, moment: Timestamp) -> float:
+        """Seconds since a stored moment, whatever the wall clock does (:mod:`~tiphys.reconcile.elapsed`)."""
+        wall = self.clock().timestamp()
+        return self.memory.elapsed.since(key, what, moment, wall=wall, steady=self.steady())
 
     def forget(self, key: AppKey) -> None:
         """Drop what is remembered of an application that is gone."""

@@ -5,7 +5,7 @@ cache before the next step, so nothing waits for a watch event.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -16,12 +16,14 @@ from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.projects.impersonation import impersonated_user
 from tiphys.projects.permission import permits_destination, permits_kind
 from tiphys.reconcile.clusters import ClusterHandle
+from tiphys.reconcile.elapsed import OPERATION
 from tiphys.reconcile.pairs import Comparison, Pair
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, rules_of
-from tiphys.resources.application import OperationState
+from tiphys.resources.application import Application, OperationState
 from tiphys.resources.identity import GVK, Manifest, ResourceKey
-from tiphys.resources.times import from_timestamp
+from tiphys.resources.meta import NO_TIME
+from tiphys.resources.times import Timestamp, from_timestamp
 from tiphys.sync.cluster import ApiResourceLike
 from tiphys.sync.inputs import Permission, SyncInputs, SyncPair
 
@@ -79,8 +81,7 @@ async def run_engine(
         terminate = state.phase == "Running" and interrupted()
         if result.wait > AT_ONCE or terminate:
             if result.hold:
-                until = services.clock() + timedelta(seconds=result.wait)
-                services.memory.hold_until[situation.app.key] = until
+                services.memory.hold_until[situation.app.key] = services.steady() + result.wait
             return EngineOutcome(state, result.wait)
         if result.wait > 0:
             await persist(state)
@@ -131,11 +132,22 @@ async def sync_inputs(
         revision=revision,
         permitted=permission(situation),
         assess=lambda manifest: assess(manifest, situation.settings.overrides),
+        age=lambda hook: hook_age(services, app, hook, state.started_at),
         deletion_approved_at=approval_time(annotations.get(DELETION_APPROVED, "")),
         managed_namespace_metadata=metadata,
         namespace_live=_known_namespace(handle, app.spec.destination.namespace) if metadata is None else None,
         migration_manager=annotations.get(MIGRATION_MANAGER, ""),
     )
+
+
+def hook_age(services: Services, app: Application, hook: Manifest, since: Timestamp = NO_TIME) -> float:
+    """Seconds since a hook was made; by another clock than ours, so no more than since ``since``."""
+    metadata = hook.get("metadata") or {}
+    made = metadata.get("creationTimestamp")
+    if not made:
+        return 0.0
+    age = services.since(app.key, f"hook {metadata.get('uid')}", Timestamp(made))
+    return min(age, services.since(app.key, OPERATION, since)) if since else age
 
 
 async def live_manifest(handle: ClusterHandle, pair: Pair) -> Manifest | None:

@@ -17,7 +17,8 @@ from tiphys.kube.errors import AlreadyExists, NotFound
 from tiphys.resources.identity import AppKey, Manifest, ResourceKey, annotations_of, key_of
 from tiphys.sync.bounded import for_each
 from tiphys.sync.cluster import CLUSTER_ERRORS, SyncCluster, describe
-from tiphys.sync.inputs import Assess
+from tiphys.sync.deadlines import is_late
+from tiphys.sync.inputs import Age, Assess
 from tiphys.sync.objects import delete_object, remove_hook_finalizer
 from tiphys.sync.options import value_of
 from tiphys.sync.ownership import HOOK_STAMP, finalizers_of, is_terminating
@@ -64,6 +65,7 @@ async def run_delete_hooks(
     *,
     app_uid: str,
     assess: Assess,
+    age: Age = lambda hook: 0.0,
 ) -> Progress:
     """Creates the missing hooks of a type and judges those that exist.
 
@@ -101,10 +103,11 @@ async def run_delete_hooks(
         return Progress(False, tuple(created), f"waiting for {hook_type} hooks", writes=tuple(writes))
 
     verdicts = [(manifest, assess(manifest)) for manifest in found]
-    failed = [manifest for manifest, health in verdicts if _status(health) == "Degraded"]
+    running = [manifest for manifest, health in verdicts if _status(health) == "Progressing"]
+    late = [manifest for manifest in running if is_late(manifest, age(manifest))]
+    failed = [manifest for manifest, health in verdicts if _status(health) == "Degraded"] + late
     if failed:
         return await _fail_hooks(cluster, hook_type, failed)
-    running = [manifest for manifest, health in verdicts if _status(health) == "Progressing"]
     if running:
         awaited = tuple(_awaited(manifest) for manifest in running)
         return Progress(False, awaited, f"waiting for {hook_type} hooks")

@@ -21,6 +21,9 @@ Permission = Callable[[Manifest, ApiResourceLike], str | None]
 Assess = Callable[[Manifest], Health | None]
 """Health of a live object, or ``None`` for kinds without health."""
 
+Age = Callable[[Manifest], float]
+"""Seconds since a live hook was made."""
+
 
 class SyncPair(Struct, frozen=True):
     """One object: desired, live or both. ``modified`` is ``None`` when it is not known whether
@@ -51,6 +54,7 @@ class SyncInputs(Struct, frozen=True, kw_only=True):
     """Of the operation, resolved; part of the names of unnamed hooks."""
     permitted: Permission
     assess: Assess
+    age: Age = lambda hook: 0.0
     deletion_approved_at: datetime | None = None
     """From the Application's annotation ``deletion-approved``."""
     managed_namespace_metadata: ManagedNamespaceMetadata | None = None

@@ -15,7 +15,8 @@ from tiphys.kube.errors import NotFound
 from tiphys.sync import messages
 from tiphys.sync.bounded import for_each
 from tiphys.sync.cluster import CLUSTER_ERRORS, describe
-from tiphys.sync.health import judge_hook, judge_resource
+from tiphys.sync.deadlines import is_late, late_text, time_left, time_limit
+from tiphys.sync.health import Judgement, judge_hook, judge_resource
 from tiphys.sync.inputs import StepResult
 from tiphys.sync.objects import delete_object, remove_hook_finalizer
 from tiphys.sync.operating import PERSIST_FIRST, Operating
@@ -93,17 +94,27 @@ class Step(Operating):
                 finished_hooks |= self._judge(task)
         running = [task for task in self.tasks if task.running and (multi_step or task.is_hook)]
         if running:
-            return self._wait(messages.waiting(running), self.engine.poll)
+            return self._wait(messages.waiting(running), self._until_deadline(running))
         if finished_hooks:
             # the next step takes the finalizer off and may delete the hook: record its verdict first
             return self._wait(self.state.message or messages.TASKS_RUNNING, PERSIST_FIRST)
         return None
+
+    def _until_deadline(self, running: Sequence[Task]) -> float:
+        """When to look again if nothing is heard of: at the first deadline of a hook, or after a while."""
+        age = self.inputs.age
+        hooks = [task.live for task in running if task.is_hook and task.live is not None]
+        left = [left for hook in hooks if (left := time_left(hook, age(hook))) is not None]
+        return max(PERSIST_FIRST, min([self.engine.poll, *left]))
 
     def _judge(self, task: Task) -> bool:
         """Sets the state of a running task; whether a hook finished by it."""
         assert task.live is not None
         health = self.inputs.assess(task.live)
         found = judge_hook(health, task.key.name) if task.is_hook else judge_resource(health)
+        late = task.is_hook and is_late(task.live, self.inputs.age(task.live))
+        if late and found.outcome is Outcome.RUNNING:
+            found = Judgement(Outcome.FAILED, late_text(task.live))
         if found.outcome is not task.outcome or (found.message and found.message != task.message):
             self.results.record(task, task.status, found.outcome, found.message)
         return task.is_hook and found.outcome.completed
@@ -187,7 +198,7 @@ class Step(Operating):
                 health = self.inputs.assess(task.live)
                 found = judge_hook(health, "") if task.is_hook else judge_resource(health)
                 if found.outcome is Outcome.RUNNING:
-                    return self.engine.poll
+                    return self._until_deadline(tasks)
         return 0.0
 
     # -- hooks --------------------------------------------------------------------------------
@@ -206,7 +217,7 @@ class Step(Operating):
                 return self._wait(messages.waiting(hooks, deletion=True), self.engine.deletion_poll)
             return self._wait(messages.waiting([*hold, *hooks]), self._next_look([*hold, *hooks], True))
         if hold:
-            return self._wait(messages.waiting(hold), self.engine.poll)
+            return self._wait(messages.waiting(hold), self._until_deadline(hold))
         causes = [task.message for task in hooks if task.status is Code.SYNC_FAILED]
         if causes:
             text += "\n" + messages.with_reason("one or more SyncFail hooks failed", causes)
@@ -246,9 +257,18 @@ class Step(Operating):
         doomed = [
             t
             for t in self.tasks
-            if t.live is not None and not t.running and t.deletes_on(outcome) and not is_terminating(t.live)
+            if t.live is not None
+            and not t.running
+            and not is_terminating(t.live)
+            and (t.deletes_on(outcome) or self._came_too_late(t))
         ]
         await for_each(doomed, one, self.engine.parallelism)
+
+    def _came_too_late(self, task: Task) -> bool:
+        """A hook that failed by its deadline and still runs: nobody else will end it."""
+        if not (task.is_hook and task.failed) or task.live is None or time_limit(task.live) is None:
+            return False
+        return judge_hook(self.inputs.assess(task.live), "").outcome is Outcome.RUNNING
 
     # -- endings ------------------------------------------------------------------------------
 
