@@ -119,17 +119,12 @@ class Watching:
                 default_namespace=self._namespace,
             )
 
-        settings = kopf.OperatorSettings()
-        settings.posting.enabled = False
-        settings.persistence.diffbase_storage = NothingRemembered()
-        settings.scanning.disabled = True
-        settings.queueing.worker_limit = WORKER_LIMIT
-        settings.queueing.idle_timeout = 0.5
-        settings.watching.chunk_size = PAGE
-        settings.watching.inactivity_timeout = SILENCE
-        settings.execution.max_workers = 1
         tasks = await kopf.spawn_tasks(
-            registry=registry, settings=settings, standalone=True, stop_flag=asyncio.Event(), **reach
+            registry=registry,
+            settings=operator_settings(),
+            standalone=True,
+            stop_flag=asyncio.Event(),
+            **reach,
         )
         self.on_started()
         await kopf.run_tasks(tasks, ignored=EverybodyElse())
@@ -158,6 +153,22 @@ class Watching:
                     self._settings.delete(ResourceKey("", kind, namespace, name), uid)
                 else:
                     self._settings.put(manifest)
+
+
+def operator_settings() -> kopf.OperatorSettings:
+    """How Kopf watches for us: without a trace in users' objects, and without power over the process."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.persistence.diffbase_storage = NothingRemembered()
+    settings.scanning.disabled = True
+    settings.queueing.worker_limit = WORKER_LIMIT
+    settings.queueing.idle_timeout = 0.5
+    settings.watching.chunk_size = PAGE
+    settings.watching.inactivity_timeout = SILENCE
+    settings.execution.max_workers = 1
+    # Otherwise Kopf kills the process ten minutes after a watch ended, whatever else runs in it by then.
+    settings.process.ultimate_exiting_timeout = None
+    return settings
 
 
 class EverybodyElse(frozenset[Any]):
