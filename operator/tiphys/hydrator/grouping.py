@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tiphys.resources.application import Application
-from tiphys.resources.source import ApplicationSource, DrySource
 from tiphys.resources.spec import SourceHydrator
 from tiphys.settings.urls import normalize_git_url
 
@@ -19,19 +18,6 @@ class GroupKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.dry_url}@{self.dry_revision} -> {self.url}@{self.branch}"
-
-
-def dry_source(dry: DrySource) -> ApplicationSource:
-    """What the renderer is asked for."""
-    return ApplicationSource(
-        repo_url=dry.repo_url,
-        path=dry.path,
-        target_revision=dry.target_revision,
-        helm=dry.helm,
-        kustomize=dry.kustomize,
-        directory=dry.directory,
-        plugin=dry.plugin,
-    )
 
 
 def destination_url(hydrator: SourceHydrator) -> str:

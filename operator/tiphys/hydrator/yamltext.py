@@ -139,7 +139,8 @@ def _hints(text: str) -> str:
 
 
 def _may_be_block(text: str) -> bool:
-    return not (text.endswith(" ") or " \n" in text or _special(text))
+    # a tab where the first line begins could not be read back (docs/differences.md)
+    return not (text.endswith(" ") or " \n" in text or text[0] == "\t" or _special(text))
 
 
 def _special(text: str) -> bool:

@@ -20,7 +20,6 @@ from tiphys.hydrator.grouping import (
     common_project,
     destination_branch,
     destination_url,
-    dry_source,
 )
 from tiphys.hydrator.metadata import DryCommit, dry_commit
 from tiphys.hydrator.texts import MESSAGE_KEY, README_KEY, TextProblem, author_of, commit_message
@@ -88,7 +87,7 @@ class DrySources:
                 return DryLook.CHANGED, sha
             if sha == before:
                 return DryLook.SAME, sha
-            source = dry_source(member.hydrator.dry_source)
+            source = member.hydrator.dry_source.as_source()
             paths = refresh_paths((app.metadata.annotations or {}).get(PATHS_ANNOTATION, ""), source.path)
             if paths:
                 changed = await self._git.changed_paths(self._repository(member), before, sha)
@@ -126,7 +125,7 @@ class DrySources:
 
     async def _render(self, member: Member, sha: str, *, no_cache: bool) -> HydratedPath:
         app, settings, repository = member.app, self._s.settings, self._repository(member)
-        source = dry_source(member.hydrator.dry_source)
+        source = member.hydrator.dry_source.as_source()
         tracking = Tracking(settings.tracking_method, settings.instance_label_key, settings.installation_id)
         request = DesiredRequest(
             app=app,
@@ -151,7 +150,7 @@ class DrySources:
 
     async def _verify(self, member: Member, repository: Repository, sha: str) -> None:
         """The dry commit is signed as the project demands (sources.md 20)."""
-        settings, source = self._s.settings, dry_source(member.hydrator.dry_source)
+        settings, source = self._s.settings, member.hydrator.dry_source.as_source()
         demand = verifying.demanded(member.project, settings, source)
         if demand is None:
             return

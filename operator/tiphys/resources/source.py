@@ -181,3 +181,15 @@ class DrySource(ApiObject, frozen=True):
     kustomize: ApplicationSourceKustomize | None = None
     directory: ApplicationSourceDirectory | None = None
     plugin: ApplicationSourcePlugin | None = None
+
+    def as_source(self) -> ApplicationSource:
+        """The source that is rendered."""
+        return ApplicationSource(
+            repo_url=self.repo_url,
+            path=self.path,
+            target_revision=self.target_revision,
+            helm=self.helm,
+            kustomize=self.kustomize,
+            directory=self.directory,
+            plugin=self.plugin,
+        )

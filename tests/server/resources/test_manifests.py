@@ -88,6 +88,11 @@ async def test_the_dry_source_of_a_hydrator(manifests: Site) -> None:
     manifests.admin.apply(app)
     answer = await manifests.admin.until(f"{APPS}/dry/manifests", lambda a: a.status == 200)
     assert [each["metadata"]["name"] for each in objects(answer.json)] == ["third"]
+    path = f"revisions/{manifests.git('rev-parse', 'HEAD')}/metadata"
+    answer = await manifests.reader.get(f"{APPS}/dry/{path}", params={"sourceIndex": "-1"})
+    assert answer.status == 200, answer.text
+    answer = await manifests.reader.get(f"{APPS}/manifests/{path}", params={"sourceIndex": "-1"})
+    assert refusal(answer) == (500, "source index -1 not found because there is only 1 source")
 
 
 async def test_what_cannot_be_rendered(manifests: Site) -> None:

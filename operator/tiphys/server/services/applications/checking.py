@@ -79,18 +79,7 @@ def checked_sources(app: Application) -> tuple[ApplicationSource, ...]:
     hydrator = app.spec.source_hydrator
     if hydrator is None:
         return app.spec.effective_sources()
-    dry = hydrator.dry_source
-    return (
-        ApplicationSource(
-            repo_url=dry.repo_url,
-            path=dry.path,
-            target_revision=dry.target_revision,
-            helm=dry.helm,
-            kustomize=dry.kustomize,
-            directory=dry.directory,
-            plugin=dry.plugin,
-        ),
-    )
+    return (hydrator.dry_source.as_source(),)
 
 
 def told(error: SourceError) -> str:

@@ -13,6 +13,9 @@ from tiphys.server.state import State
 from tiphys.settings.repositories import Repository
 from tiphys.settings.urls import without_credentials
 
+DRY_SOURCE = -1
+"""The ``sourceIndex`` of what a hydrator reads (sources.md 2); what is synced has index 0."""
+
 
 def source_of(app: Application, index: int | None, version: int | None) -> ApplicationSource:
     """The source that ``sourceIndex`` and ``versionId`` of a request mean.
@@ -23,6 +26,9 @@ def source_of(app: Application, index: int | None, version: int | None) -> Appli
     Raises:
         ApiFailure: Unknown, there is none (api.md 8.2 "Revision metadata family").
     """
+    hydrator = app.spec.source_hydrator
+    if index == DRY_SOURCE and hydrator is not None and version is None:
+        return hydrator.dry_source.as_source()
     sources = app.spec.effective_sources() if version is None else _sources_then(app, version)
     at = index or 0
     if not 0 <= at < len(sources):
