@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from typing import Any, Protocol
 
 from hpack import Decoder, Encoder
 from hyperframe.frame import (
@@ -26,6 +29,26 @@ VERSION = "/version.VersionService/Version"
 GET = "/application.ApplicationService/GetManifests"
 LOGS = "/application.ApplicationService/PodLogs"
 CALM = 0xB
+HANG = 120
+"""Seconds after which nothing is waited for any more; what is waited for are conditions."""
+
+
+class Reachable(Protocol):
+    """A server; ``certificate`` (PEM) when it speaks TLS."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def certificate(self) -> str | None: ...
+
+
+@cache
+def trusting(certificate: str, protocol: str = "h2") -> ssl.SSLContext:
+    """The context of a client that trusts just this certificate and speaks one protocol."""
+    context = ssl.create_default_context(cadata=certificate)
+    context.check_hostname = False
+    context.set_alpn_protocols([protocol])
+    return context
 
 
 def request_headers(path: str = VERSION, **more: str) -> list[tuple[str, str]]:
@@ -107,9 +130,15 @@ class Attacker:
         try:
             self.writer.write(b"".join(pieces))
             await self.writer.drain()
-        except ConnectionError:
+            await asyncio.sleep(0)  # draining alone gives nobody else a turn
+        except (ConnectionError, ssl.SSLError):
             return False
         return True
+
+    def half_close(self) -> None:
+        """Say that nothing more will be sent, and go on reading; TLS is told nothing."""
+        with suppress(OSError):  # the server was faster
+            self.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
 
     async def read(self) -> Frame | None:
         """The next frame, taken note of; None at the end."""
@@ -117,7 +146,7 @@ class Attacker:
             head = await self.reader.readexactly(9)
             frame, length = Frame.parse_frame_header(memoryview(head))
             frame.parse_body(memoryview(await self.reader.readexactly(length)))
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             return None
         if isinstance(frame, GoAwayFrame):
             self.ended = frame.error_code
@@ -132,20 +161,20 @@ class Attacker:
 
     async def read_until_closed(self) -> int | None:
         """Read everything; the code of the GOAWAY, None for a connection that just ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             while await self.read() is not None:
                 pass
         return self.ended
 
     async def read_until(self, wanted: Any) -> None:
         """Read until ``wanted()`` is true."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             while not wanted():
                 assert await self.read() is not None, f"closed with {self.ended}"
 
     async def answer(self, stream: int) -> dict[str, str]:
         """Headers and trailers of a stream, once it has ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG):
             while True:
                 frame = await self.read()
                 assert frame is not None, f"closed with {self.ended}"
@@ -154,12 +183,16 @@ class Attacker:
 
 
 @asynccontextmanager
-async def attacking(victim: Victim, *, settings: bytes | None = None) -> AsyncIterator[Attacker]:
+async def attacking(
+    victim: Reachable, *, settings: bytes | None = None, preface: bytes = PREFACE
+) -> AsyncIterator[Attacker]:
     """Connect, and say hello as every client does."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", victim.port)
+    context = trusting(victim.certificate) if victim.certificate else None
+    reader, writer = await asyncio.open_connection("127.0.0.1", victim.port, ssl=context)
     attacker = Attacker(reader, writer)
     try:
-        await attacker.send(PREFACE, settings if settings is not None else hello())
+        if preface:
+            await attacker.send(preface, settings if settings is not None else hello())
         yield attacker
     finally:
         writer.transport.abort()
@@ -175,9 +208,11 @@ async def witness(victim: Victim, *, growth: int = 64) -> AsyncIterator[None]:
 
     async def call() -> None:
         nonlocal calls, peak
-        async with Client(victim.target, token="secret") as client:
+        tls = victim.certificate.encode() if victim.certificate else None
+        name = "localhost" if tls else ""
+        async with Client(victim.target, token="secret", tls=tls, server_name=name) as client:
             while not done.is_set() or not calls:
-                assert (await client.call(VERSION[1:], seconds=10))["Version"] == "v3.6.0"
+                assert (await client.call(VERSION[1:], seconds=30))["Version"] == "v3.6.0"
                 calls += 1
                 peak = max(peak, victim.memory())
                 await asyncio.sleep(0.005)

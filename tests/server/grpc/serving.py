@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from tiphys.server.grpc.limits import Limits
 from tiphys.server.grpc.protocol import GrpcProtocol
 from tiphys.server.grpc.standard import standard_services
 from tiphys.server.grpc.web import GrpcWeb
+from tiphys.server.port.tls import KeyPair, TlsOptions, server_context
 
 ADMIN = Identity(user_id="admin", username="admin", issuer="argocd", is_authenticated=True)
 
@@ -50,11 +50,12 @@ class Seen:
 
 
 class Serving(msgspec.Struct, eq=False):
-    """A server that runs."""
+    """A server that runs; ``certificate`` when it speaks TLS."""
 
     port: int
     protocol: GrpcProtocol
     seen: Seen
+    certificate: str | None = None
 
     @property
     def target(self) -> str:
@@ -80,15 +81,16 @@ async def serving_web(services: Iterable[Any], limits: Limits | None = None) -> 
 
 @asynccontextmanager
 async def serving(
-    services: Iterable[Any], limits: Limits | None = None, tls: ssl.SSLContext | None = None
+    services: Iterable[Any], limits: Limits | None = None, tls: KeyPair | None = None
 ) -> AsyncIterator[Serving]:
     """Serve the services on a free port."""
     seen = Seen()
+    context = server_context(tls, TlsOptions()) if tls is not None else None
     methods = [method for service in services for method in methods_of(service)]
     protocol = GrpcProtocol(methods, Invoker(Tokens(), seen), limits, standard_services(methods))
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=context)
     try:
-        yield Serving(server.sockets[0].getsockname()[1], protocol, seen)
+        yield Serving(server.sockets[0].getsockname()[1], protocol, seen, tls.certificate if tls else None)
     finally:
         server.close()
         await protocol.drain(0.1)

@@ -10,8 +10,6 @@ calls; here they meet the socket. What is kept on purpose:
 """
 
 import asyncio
-import socket
-from asyncio.trsock import TransportSocket
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -30,10 +28,11 @@ from h2.exceptions import H2Error
 from h2.settings import SettingCodes
 
 from tiphys.access.certificates import metadata_of as certificate_metadata
-from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code
-from tiphys.server.grpc.answers import RESPONSE, goaway, head, not_grpc, refusal
+from tiphys.server.grpc.accepting import Accepted, Failed, Refused, accept
+from tiphys.server.grpc.answers import RESPONSE, goaway, head, refusal
 from tiphys.server.grpc.frames import (
+    COST_REFUSED,
     EARNED_BY_CALL,
     ENHANCE_YOUR_CALM,
     INTERNAL_ERROR,
@@ -42,12 +41,11 @@ from tiphys.server.grpc.frames import (
     FrameGate,
 )
 from tiphys.server.grpc.http2 import Http2
-from tiphys.server.grpc.messages import no_decompressor
-from tiphys.server.grpc.metadata import Headers, opening, seconds, status
+from tiphys.server.grpc.metadata import Headers, status
 from tiphys.server.grpc.outgoing import CHUNK, Outgoing
 from tiphys.server.grpc.pings import PingRule
+from tiphys.server.grpc.sockets import keep_alive
 from tiphys.server.grpc.stream import CALM, NO_ERROR, Stream
-from tiphys.server.grpc.table import find
 from tiphys.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -58,8 +56,6 @@ log = get_logger(__name__)
 _REFUSED = 0x7
 _EVERY_STREAM = 2**31 - 1
 _LAST_PING = b"tiphys-0"
-_KEEP_ALIVE = 15
-"""Seconds between probes of TCP, as in the reference's runtime."""
 
 
 class Connection(asyncio.Protocol):
@@ -101,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._certificate = certificate_metadata(transport.get_extra_info("ssl_object"))
         self._server.arrived(self)
         transport.set_write_buffer_limits(high=CHUNK)
-        _keep_alive(transport.get_extra_info("socket"))
+        keep_alive(transport.get_extra_info("socket"))
         http2 = self._http2
         http2.initiate_connection()
         http2.increment_flow_control_window(self.limits.window)
@@ -206,42 +202,18 @@ class Connection(asyncio.Protocol):
 
     def _request(self, stream_id: int, headers: Any) -> None:
         if stream_id > self._last_stream or len(self._streams) >= self._max_streams:
-            self._gate.spend(5)
             self._http2.reset_stream(stream_id, _REFUSED)
+            self._gate.spend(COST_REFUSED, self.now())
             return
-        try:
-            heading = opening(headers)
-            problem = not_grpc(heading)
-            if problem is not None:
-                self._refuse(stream_id, *problem)
-                return
-            call = Call(
-                transport="grpc",
-                metadata={**heading.metadata, **self._certificate} if self._certificate else heading.metadata,
-                peer=self._peer,
-                deadline=self._deadline(heading.timeout),
-            )
-            if heading.encoding not in ("", "identity"):
-                self._trailers_only(
-                    stream_id,
-                    no_decompressor(heading.encoding),
-                    [(b"grpc-accept-encoding", b"identity")],
-                )
-                return
-            bound = find(self._server.table, heading.path)
-        except ApiFailure as failure:
-            self._trailers_only(stream_id, failure)
-            return
-        except ValueError as error:
-            self._refuse(stream_id, 400, str(error))
-            return
-        stream = Stream(stream_id, self, bound, call, heading.encoding)
-        self._streams[stream_id] = stream
-        stream.opened()
-
-    def _deadline(self, timeout: str) -> float | None:
-        length = seconds(timeout)
-        return None if length is None else self.now() + length
+        match accept(headers, self._server.table, self._peer, self._certificate, self.now()):
+            case Accepted(bound, call, encoding):
+                stream = Stream(stream_id, self, bound, call, encoding)
+                self._streams[stream_id] = stream
+                stream.opened()
+            case Failed(failure, more):
+                self._trailers_only(stream_id, failure, more)
+            case Refused(code, text):
+                self._refuse(stream_id, code, text)
 
     def _data(self, event: DataReceived) -> None:
         size = event.flow_controlled_length or 0
@@ -344,8 +316,8 @@ class Connection(asyncio.Protocol):
 
     # Answers without a call.
 
-    def _trailers_only(self, stream_id: int, failure: ApiFailure, more: Headers | None = None) -> None:
-        headers = RESPONSE + (more or []) + status(failure.code, failure.message)
+    def _trailers_only(self, stream_id: int, failure: ApiFailure, more: Headers) -> None:
+        headers = RESPONSE + more + status(failure.code, failure.message)
         self._http2.send_headers(stream_id, headers, end_stream=True)
         self._stop_request(stream_id)
 
@@ -439,12 +411,3 @@ class Connection(asyncio.Protocol):
             return
         self.out.flush_soon()
         self._timer = self._loop.call_later(min(30, limits.stalled_after / 2), self._look_again)
-
-
-def _keep_alive(socket_: Any) -> None:
-    """A client that is gone without a word must not keep its connection for ever."""
-    if isinstance(socket_, (socket.socket, TransportSocket)) and socket_.family != socket.AF_UNIX:
-        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEP_ALIVE)
-            socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEP_ALIVE)

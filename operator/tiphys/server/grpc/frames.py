@@ -32,6 +32,8 @@ _COST = {
     CONTINUATION: 1,
 }
 _COST_UNKNOWN = 5
+COST_REFUSED = 5
+"""Of a stream beyond those that a client may have open."""
 
 # What work done for a client gives back: clients answer DATA with WINDOW_UPDATE, and probe with PING.
 EARNED_BY_DATA = 3
@@ -86,9 +88,19 @@ class FrameGate:
         """Work was done for the client: forgive that much."""
         self._budget = min(self._budget + amount, self._limits.patience)
 
-    def spend(self, amount: int) -> None:
-        """Something useless was asked for that is no frame of its own."""
+    def spend(self, amount: int, now: float) -> None:
+        """Something useless was asked for by a frame that costs nothing by itself.
+
+        Raises:
+            Abuse: it was once too often.
+        """
         self._budget -= amount
+        if self._budget < 0:
+            earned = (now - self._filled) * self._limits.forgiven
+            self._filled = now
+            self._budget = min(self._budget + earned, self._limits.patience)
+            if self._budget < 0:
+                raise Abuse(ENHANCE_YOUR_CALM, "too many frames without use")
 
     def take(self, data: bytes, now: float) -> Arrived:
         """The whole frames that ``data`` completes; ``now`` in seconds.
@@ -141,15 +153,8 @@ class FrameGate:
             cost = 1 if length < _TINY and not flags & _END_STREAM else 0
         else:
             cost = _COST.get(kind, _COST_UNKNOWN)
-        if not cost:
-            return
-        self._budget -= cost
-        if self._budget < 0:
-            earned = (now - self._filled) * self._limits.forgiven
-            self._filled = now
-            self._budget = min(self._budget + earned, self._limits.patience)
-            if self._budget < 0:
-                raise Abuse(ENHANCE_YOUR_CALM, "too many frames without use")
+        if cost:
+            self.spend(cost, now)
 
     def _count_headers(self, kind: int, flags: int, length: int) -> None:
         if kind == HEADERS:
