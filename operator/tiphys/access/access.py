@@ -54,6 +54,7 @@ class Access:
         self.sso = SingleSignOn(settings, self.sessions, clock)
         self.enforcer = Enforcer(project)
         self.enforcer.use(settings.snapshot.rbac)
+        self.enforcer.explains = settings.snapshot.params.server_rbac_debug
         self.authenticator = Authenticator(
             settings, self.sessions, self.enforcer, self.sso, lambda: clock().timestamp()
         )
@@ -86,3 +87,4 @@ class Access:
     def _settings_changed(self, change: SettingsChange) -> None:
         if change.new.rbac is not change.old.rbac:
             self.enforcer.use(change.new.rbac)
+        self.enforcer.explains = change.new.params.server_rbac_debug

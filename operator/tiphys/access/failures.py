@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 MOST_FAILURES = 1_000_000
+ADMIN = "admin"
 
 
 class Failures(msgspec.Struct, frozen=True, array_like=True):
@@ -37,10 +38,19 @@ def is_blocked(book: Book, name: str, now: float, *, limit: int, window: float) 
     return window <= 0 or now - found.last < window
 
 
-def failed(book: Book, name: str, now: float) -> dict[str, Failures]:
-    """The book after one more failure."""
+def failed(book: Book, name: str, now: float, *, most: int) -> dict[str, Failures]:
+    """The book after one more failure.
+
+    Args:
+        most: names in the book; who failed longest ago makes room, but never the built-in administrator.
+    """
     before = book.get(name, Failures(0, 0))
-    return {**book, name: Failures(min(before.count + 1, MOST_FAILURES), int(now))}
+    new = {**book, name: Failures(min(before.count + 1, MOST_FAILURES), int(now))}
+    if len(new) > max(most, 1):
+        others = sorted((each for each in new if each not in (name, ADMIN)), key=lambda each: new[each].last)
+        for each in others[: len(new) - max(most, 1)]:
+            del new[each]
+    return new
 
 
 def cleared(book: Book, name: str) -> dict[str, Failures]:

@@ -131,7 +131,10 @@ class Sessions:
             raise LoginRefused(REFUSED)
         if account is None or not is_right:
             if account is not None:
-                self.shared.change_book(lambda book: failed(self._still_matters(book), username, now))
+                most = self._settings.snapshot.params.server_session_max_cache_size
+                self.shared.change_book(
+                    lambda book: failed(self._still_matters(book), username, now, most=most)
+                )
             raise LoginRefused(REFUSED)
         if username in self.shared.book:
             self.shared.change_book(lambda book: cleared(book, username))

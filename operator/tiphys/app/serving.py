@@ -85,7 +85,7 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
     metrics = ServerMetrics(
         version=product_version(),
         codes=Code,
-        histogram=base.options.environ.get("ARGOCD_ENABLE_GRPC_TIME_HISTOGRAM") == "true",
+        histogram=params.server_grpc_time_histogram,
     )
     events = EventQueue(
         partial(post_event, base.client),

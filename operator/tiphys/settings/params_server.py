@@ -11,7 +11,7 @@ from tiphys.settings.rows import (
     plain,
     server,
 )
-from tiphys.settings.values import integer, words
+from tiphys.settings.values import go_bool, integer, words
 
 
 class ServerParams(RepoParams, frozen=True, kw_only=True):
@@ -89,8 +89,9 @@ class ServerParams(RepoParams, frozen=True, kw_only=True):
     server_grpc_keep_alive_min: Annotated[float, plain("", "ARGOCD_GRPC_KEEP_ALIVE_MIN", "", (SERVER,))] = (
         10.0
     )
-    server_sso_debug: Annotated[bool, plain("", "ARGOCD_SSO_DEBUG", "", (SERVER,))] = False
-    server_rbac_debug: Annotated[bool, plain("", "ARGOCD_RBAC_DEBUG", "", (SERVER,))] = False
+    # Both are switched on with 1
+    server_sso_debug: Annotated[bool, plain("", "ARGOCD_SSO_DEBUG", "", (SERVER,), parse=go_bool)] = False
+    server_rbac_debug: Annotated[bool, plain("", "ARGOCD_RBAC_DEBUG", "", (SERVER,), parse=go_bool)] = False
     server_grpc_time_histogram: Annotated[
         bool, plain("", "ARGOCD_ENABLE_GRPC_TIME_HISTOGRAM", "", (SERVER,))
     ] = False

@@ -22,6 +22,9 @@ import msgspec
 from tiphys.access.errors import AccessError
 from tiphys.access.oidc.config import Sso
 from tiphys.settings.secrecy import redacted
+from tiphys.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -82,12 +85,14 @@ class Reach(msgspec.Struct, frozen=True):
         dex: base URL of Dex inside of the cluster (scheme and host).
         dex_strict: verify Dex's certificate with the CAs in ``dex_ca``.
         azure_token_file: the federated token of Azure's workload identity.
+        explains: write what is asked to the log (``ARGOCD_SSO_DEBUG=1``), without anything secret.
     """
 
     dex: str = ""
     dex_strict: bool = False
     dex_ca: Path = Path("/app/config/dex/tls/ca.crt")
     azure_token_file: str = ""
+    explains: bool = False
 
 
 class Provider:
@@ -246,6 +251,8 @@ class Provider:
                 body = await answer.content.read(_LARGEST + 1)
                 while len(body) <= _LARGEST and (more := await answer.content.read(_LARGEST)):
                     body += more
+                if self._reach.explains:
+                    _explain(verb, url, what, arguments, answer, body)
                 if len(body) > _LARGEST:
                     raise ProviderError(what, "the answer is too large", answer.status)
                 if answer.status != 200:
@@ -342,6 +349,37 @@ class _Kept(Generic[T]):
 
 def _with_id(keys: list[jwt.PyJWK], key_id: str) -> list[jwt.PyJWK]:
     return [key for key in keys if key.key_id == key_id] if key_id else keys
+
+
+def _explain(
+    verb: str, url: str, what: str, sent: Mapping[str, Any], answer: aiohttp.ClientResponse, body: bytes
+) -> None:
+    """Tell what was said: names of fields, the provider's error code, no values."""
+    try:
+        fields = sorted(map(str, json.loads(body)))[:50]
+    except (ValueError, RecursionError, TypeError):
+        fields = []
+    log.info(
+        "SSO: asked the %s",
+        what,
+        extra={
+            "method": verb,
+            "url": _shown(url),
+            "sent": sorted(sent.get("data") or sent.get("json") or ()),
+            "status": answer.status,
+            "type": answer.content_type,
+            "bytes": len(body),
+            "answered": fields,
+        },
+    )
+    if answer.status != 200:
+        log.info("SSO: the %s refuses: %s", what, _refusal(answer.status, body))
+
+
+def _shown(url: str) -> str:
+    """An address without a query and without credentials."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _object(body: bytes, what: str) -> Mapping[str, Any]:

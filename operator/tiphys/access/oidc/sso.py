@@ -330,6 +330,7 @@ class SingleSignOn:
             dex_strict=settings.params.server_dex_server_strict_tls,
             dex_ca=dex_ca(),
             azure_token_file=os.environ.get("AZURE_FEDERATED_TOKEN_FILE", ""),
+            explains=settings.params.server_sso_debug,
         )
 
 

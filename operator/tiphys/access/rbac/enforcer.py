@@ -31,6 +31,9 @@ class Enforcer:
 
     Args:
         project: the AppProject of a name in the control plane's namespace, or None.
+
+    Attributes:
+        explains: write each decision to the log (``ARGOCD_RBAC_DEBUG=1``).
     """
 
     def __init__(self, project: Callable[[str], AppProject | None]):
@@ -42,6 +45,7 @@ class Enforcer:
         self._layers: dict[str, Layer] = {}
         self._prepared: dict[tuple[str, tuple[str, ...], str, str], Decide] = {}
         self.generation = 0
+        self.explains = False
         self._compiled = self._compile(self._policy, "", GLOB)
 
     @property
@@ -116,7 +120,24 @@ class Enforcer:
             return True
         key = (identity.user_id, identity.groups, resource, action)
         decide = self._prepared.get(key)
-        return (decide or self._prepare(key))(name)
+        return self._told(key, name, (decide or self._prepare(key))(name))
+
+    def _told(self, key: tuple[str, tuple[str, ...], str, str], name: str, allowed: bool) -> bool:
+        """The decision; told in the log if somebody wants to know."""
+        if self.explains:
+            subject, groups, resource, action = key
+            log.info(
+                "RBAC: %s",
+                "allowed" if allowed else "denied",
+                extra={
+                    "subject": subject,
+                    "groups": list(groups),
+                    "resource": resource,
+                    "action": action,
+                    "object": name,
+                },
+            )
+        return allowed
 
     def permits(self, identity: Identity, resource: str, action: str) -> Decide:
         """The same for many objects: prepared once, then cheap for each name. Good for as long as a
@@ -147,7 +168,8 @@ class _Standing:
         if self._generation != self._enforcer.generation:
             self._generation = self._enforcer.generation
             self._decide = self._enforcer._prepare(self._key)
-        return self._decide(name)
+        allowed = self._decide(name)
+        return self._enforcer._told(self._key, name, allowed) if self._enforcer.explains else allowed
 
 
 def _always(name: str) -> bool:
