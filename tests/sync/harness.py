@@ -29,7 +29,7 @@ from tiphys.resources.identity import GVK, Manifest, ResourceKey, gvk_of, key_of
 from tiphys.resources.times import from_timestamp, to_timestamp
 from tiphys.sync.engine import EngineOptions, SyncEngine
 from tiphys.sync.inputs import StepResult, SyncInputs
-from tiphys.sync.plan import named_hook
+from tiphys.sync.naming import named_hook
 from tiphys.sync.proof import covers
 from tiphys.sync.tasks import Phase
 

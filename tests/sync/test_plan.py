@@ -16,13 +16,13 @@ from tiphys.resources.application import (
 )
 from tiphys.resources.identity import Manifest, ResourceKey
 from tiphys.sync.inputs import SyncInputs
+from tiphys.sync.naming import named_hook
 from tiphys.sync.ownership import HOOK_STAMP, has_hook_finalizer
 from tiphys.sync.plan import (
     NamespaceFacts,
     NamespaceState,
     Plan,
     build_plan,
-    named_hook,
     options_of,
     other_version,
     selects,

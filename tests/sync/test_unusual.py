@@ -1,14 +1,20 @@
 """Objects and situations out of the ordinary, against a real API server (sync.md 5.5, 9.2, 13)."""
 
+import contextlib
 import uuid
+from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from msgspec.structs import replace
 
-from tests.sync.builders import HOOK, OPTIONS, config, manifest, pair
-from tests.sync.harness import Rig
+from tests.sync.builders import HOOK, OPTIONS, WAVE, config, manifest, pair
+from tests.sync.harness import Killed, Rig
 from tiphys.kube.client import ClusterClient
-from tiphys.resources.identity import GVK
+from tiphys.kube.errors import NotFound
+from tiphys.resources.application import SyncOperation
+from tiphys.resources.identity import GVK, Manifest
+from tiphys.sync.inputs import StepResult
 from tiphys.sync.objects import delete_object
 
 pytestmark = pytest.mark.controlplane
@@ -47,24 +53,116 @@ async def test_what_is_ignored_is_written_back_all_the_same(  # 5.5: only Respec
     assert (result.state.message, rig.client.log) == ("successfully synced (no more tasks)", [])
 
 
-async def test_a_create_may_leave_the_name_to_the_server(client: ClusterClient, namespace: str) -> None:
-    unnamed = config("", annotations={OPTIONS: "Replace=true"})
-    unnamed["metadata"]["generateName"] = "gen-"
+class Unnamed:
+    """Objects without a name, beside those of a rig."""
+
+    def __init__(self, rig: Rig, *targets: Manifest) -> None:
+        self.rig, self.targets = rig, targets
+
+    async def step(self) -> StepResult:
+        """One step; a cache that follows labels shows what was made before as wanted by nobody."""
+        given = await self.rig.inputs()
+        named = {entry.name for entry in self.rig.entries().values() if entry.name.startswith("gen-")}
+        live = []
+        for name in sorted(named):
+            with contextlib.suppress(NotFound):
+                live.append(pair(None, await self.rig.client.client.get(CONFIG, given.namespace, name)))
+        pairs = (*given.pairs, *map(pair, self.targets), *live)
+        result = await self.rig.engine.step(replace(given, pairs=pairs), self.rig.state)
+        self.rig.state = result.state
+        return result
+
+
+def unnamed(base: str = "gen-", key: str = "value", wave: int = 0, option: str = "Replace=true") -> Manifest:
+    annotations = {OPTIONS: option, WAVE: str(wave)}
+    made = config("", {"key": key}, annotations=annotations)
+    made["metadata"]["generateName"] = base
+    return made
+
+
+async def test_objects_without_a_name_have_results_of_their_own(
+    client: ClusterClient, namespace: str
+) -> None:
     rig = Rig(client, namespace)
-    rig.targets = [config("later", annotations={"argocd.argoproj.io/sync-wave": "1"})]
-
-    async def step() -> None:
-        given = await rig.inputs()
-        result = await rig.engine.step(replace(given, pairs=(*given.pairs, pair(unnamed))), rig.state)
-        rig.state = result.state
-
-    await step()
+    rig.targets = [config("later", annotations={WAVE: "1"})]
+    rig.state = replace(rig.state, operation=replace(rig.state.operation, sync=SyncOperation(prune=True)))
+    given = Unnamed(rig, unnamed(key="a"), unnamed(key="b"), unnamed("gen-other-", key="c"))
+    await given.step()
     assert rig.state.phase == "Running"
-    await step()
+    made = sorted(rig.entries().values(), key=lambda entry: entry.name[:-5])
+    assert [entry.name[:-5] for entry in made] == ["gen-", "gen-", "gen-other-"]
+    assert [entry.message for entry in made] == [f"configmap/{entry.name} created" for entry in made]
+    keys = [(await client.get(CONFIG, namespace, entry.name))["data"]["key"] for entry in made]
+    assert sorted(keys) == ["a", "b", "c"]
+    await given.step()
     assert (rig.state.phase, rig.state.message) == ("Succeeded", "successfully synced (all tasks run)")
-    assert rig.client.counts() == {"create": 2}
-    assert rig.messages()["ConfigMap/"].startswith("configmap/gen-")
-    assert rig.messages()["ConfigMap/"].endswith(" created")
+    assert rig.client.counts()["create"] == 4
+    assert rig.client.counts()["delete"] == 0
+    assert {entry.hook_phase for entry in rig.entries().values() if entry.name != "later"} == {"Succeeded"}
+    rig.begin(datetime.now(UTC) + timedelta(seconds=5))
+    await given.step()
+    assert {entry.message.rpartition(" ")[2] for entry in rig.entries().values()} == {"created"}
+    assert rig.client.counts()["create"] == 3, "another sync makes others, as the server would"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("kill_at", [1, 2])
+async def test_a_kill_makes_none_of_them_twice(
+    client: ClusterClient, namespace: str, kill_at: int, after: bool
+) -> None:
+    rig = Rig(client, namespace, parallelism=1)
+    given = Unnamed(rig, unnamed(key="a"), unnamed(key="b"))
+    rig.client.kill_at, rig.client.kill_after_sending = kill_at, after
+    with pytest.raises(Killed):
+        await given.step()
+    rig.client.revive()
+    await given.step()
+    assert rig.state.phase == "Succeeded"
+    answer = await client.raw("GET", f"/api/v1/namespaces/{namespace}/configmaps")
+    items = [
+        each for each in orjson.loads(answer.body)["items"] if each["metadata"]["name"].startswith("gen-")
+    ]
+    assert sorted(each["data"]["key"] for each in items) == ["a", "b"]
+
+
+async def test_one_of_them_that_goes_is_noticed(client: ClusterClient, namespace: str) -> None:
+    rig = Rig(client, namespace)
+    rig.targets = [config("later", annotations={WAVE: "1"})]
+    given = Unnamed(rig, unnamed(key="a"), unnamed(key="b"))
+    await given.step()
+    gone, kept = (entry.name for entry in rig.entries().values())
+    await client.delete(CONFIG, namespace, gone, propagation_policy="Background")
+    await given.step()
+    assert rig.state.phase == "Failed"
+    assert rig.messages()[f"ConfigMap/{gone}"] == (
+        f"Resource /ConfigMap/{gone} is missing, it might have been deleted"
+    )
+    assert rig.entries()[f"ConfigMap/{kept}"].status == "Synced"
+
+
+async def test_those_that_only_a_create_accepts_are_named_in_their_results(
+    client: ClusterClient, namespace: str
+) -> None:
+    rig = Rig(client, namespace)
+    given = Unnamed(rig, unnamed("one-", option=""), unnamed("two-", option=""))
+    await given.step()
+    assert rig.state.phase == "Failed"
+    assert rig.messages() == {
+        f"ConfigMap/{base}": f"from {base}: cannot use generate name with apply" for base in ("one-", "two-")
+    }
+
+
+async def test_hooks_that_share_a_generate_name_all_run(client: ClusterClient, namespace: str) -> None:
+    rig = Rig(client, namespace)
+    hook = unnamed("job-", key="a")
+    hook["metadata"]["annotations"] = {HOOK: "PreSync,PostSync"}
+    other = {**hook, "data": {"key": "b"}}
+    rig.hooks = [hook, other]
+    await rig.finish()
+    names = [entry.name for entry in rig.entries().values()]
+    assert len(set(names)) == 4
+    assert [name.endswith("-2") for name in sorted(names)] == [False, True, False, True]
+    assert {entry.hook_phase for entry in rig.entries().values()} == {"Succeeded"}
 
 
 async def test_a_namespace_that_moved_is_recorded_in_the_phase_it_moved_to(

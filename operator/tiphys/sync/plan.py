@@ -5,7 +5,8 @@ unknown kind, an object the project forbids. ``apply`` and ``engine`` act on it;
 the cluster: discovery is a snapshot, the Namespace of the destination is given.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -13,11 +14,17 @@ from msgspec import Struct
 from tiphys.compare import hooks
 from tiphys.resources.application import ResourceResult, SyncOperation
 from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, gvk_of, key_of
-from tiphys.resources.times import from_timestamp
 from tiphys.sync import messages
 from tiphys.sync.cluster import ApiResourceLike, DiscoveryLike
 from tiphys.sync.inputs import SyncInputs, SyncPair
-from tiphys.sync.options import OperationOptions, parse_options, prune_value, tolerates_missing_kind
+from tiphys.sync.naming import is_unnamed, named_hook, named_object
+from tiphys.sync.options import (
+    OperationOptions,
+    parse_options,
+    prune_value,
+    tolerates_missing_kind,
+    uses_replace,
+)
 from tiphys.sync.ordering import assign_prune_waves, defined_group_kind, sort_tasks
 from tiphys.sync.ownership import is_terminating, stamp_of, with_hook_marks
 from tiphys.sync.tasks import Code, Outcome, Phase, Task
@@ -95,8 +102,11 @@ def build_plan(
 ) -> Plan:
     """Tasks with their previous results merged in, sorted, waves of prunes assigned."""
     tasks = [task for pair in inputs.pairs if (task := _pair_task(pair, operation, inputs.namespace))]
+    live_by_name = _live_by_name(inputs)
+    attempt = stamp_of(inputs.app_uid, started_at, retry_count, Phase.SYNC)
+    tasks = _with_names(tasks, options, attempt, live_by_name)
     if options.hooks_enabled:
-        tasks += _hook_tasks(inputs, started_at, retry_count)
+        tasks += _hook_tasks(inputs, started_at, retry_count, live_by_name)
     auto = namespace_task(inputs, options, tasks, namespace)
     if auto is not None:
         tasks.append(auto)
@@ -179,40 +189,62 @@ def _pair_task(pair: SyncPair, operation: SyncOperation, namespace: str) -> Task
     )
 
 
-def _hook_tasks(inputs: SyncInputs, started_at: str, retry_count: int) -> list[Task]:
-    """One task for each hook and phase, with the live object of that name (sync.md 10.2)."""
-    live_by_name: dict[tuple[str, str, str], list[Manifest]] = {}
+_LiveByName = Mapping[tuple[str, str, str], Sequence[Manifest]]
+
+
+def _live_by_name(inputs: SyncInputs) -> _LiveByName:
+    found: dict[tuple[str, str, str], list[Manifest]] = {}
     for pair in inputs.pairs:
         if pair.live is not None:
-            name = (pair.key.group, pair.key.kind, pair.key.name)
-            live_by_name.setdefault(name, []).append(pair.live)
+            found.setdefault((pair.key.group, pair.key.kind, pair.key.name), []).append(pair.live)
+    return found
+
+
+def _live_of(task: Task, live_by_name: _LiveByName) -> Manifest | None:
+    """The live object of a task's name, in its namespace or in none."""
+    found = live_by_name.get((task.key.group, task.key.kind, task.key.name), ())
+    return next((live for live in found if key_of(live).namespace in ("", task.key.namespace)), None)
+
+
+def _with_names(
+    tasks: Sequence[Task], options: OperationOptions, attempt: str, live_by_name: _LiveByName
+) -> list[Task]:
+    """The tasks, those to be created without a name under one of this attempt.
+
+    What an earlier step made so may look like an object that no target wants (tracking by label): it
+    is not pruned.
+    """
+    numbers: Counter[ResourceKey] = Counter()
+    named: list[Task] = []
+    for task in tasks:
+        target = task.target
+        if target is not None and is_unnamed(target) and uses_replace(target, None, options):
+            numbers[task.key] += 1
+            target = named_object(target, attempt, numbers[task.key])
+            task = Task(task.phase, target, default_namespace=task.default_namespace)
+            task.live = _live_of(task, live_by_name)
+        named.append(task)
+    if not numbers:
+        return named
+    made = {task.key for task in named if not task.is_prune}
+    return [task for task in named if not task.is_prune or task.key not in made]
+
+
+def _hook_tasks(
+    inputs: SyncInputs, started_at: str, retry_count: int, live_by_name: _LiveByName
+) -> list[Task]:
+    """One task for each hook and phase, with the live object of that name (sync.md 10.2)."""
+    numbers: Counter[tuple[ResourceKey, Phase]] = Counter()
     tasks: dict[str, Task] = {}
     for hook in inputs.hooks:
         for phase in map(Phase, hooks.sync_types(hook)):
-            target = named_hook(hook, phase, inputs.revision, started_at)
+            numbers[place := (key_of(named_hook(hook, phase, "", started_at)), phase)] += 1
+            target = named_hook(hook, phase, inputs.revision, started_at, numbers[place])
             target = with_hook_marks(target, stamp_of(inputs.app_uid, started_at, retry_count, phase))
             task = Task(phase, target, is_hook=True, default_namespace=inputs.namespace)
-            for live in live_by_name.get((task.key.group, task.key.kind, task.key.name), ()):
-                if key_of(live).namespace in ("", task.key.namespace):
-                    task.live = live
-                    break
+            task.live = _live_of(task, live_by_name)
             tasks.setdefault(task.result_key, task)
     return list(tasks.values())
-
-
-def named_hook(hook: Manifest, phase: Phase, revision: str, started_at: str) -> Manifest:
-    """A hook without name gets one that is the same in every step of the operation.
-
-    ``generateName`` + lower(``<rev>-<phase>-<startedAt in Unix seconds>``); the revision is cut to
-    7 characters if it has at least 8 (sync.md 10.2).
-    """
-    metadata = hook.get("metadata") or {}
-    if metadata.get("name"):
-        return hook
-    short = revision[:7] if len(revision) >= 8 else revision
-    seconds = int(from_timestamp(started_at).timestamp())
-    suffix = f"{short}-{phase}-{seconds}".lower()
-    return {**hook, "metadata": {**metadata, "name": f"{metadata.get('generateName') or ''}{suffix}"}}
 
 
 def settle_namespace(task: Task, resource: ApiResourceLike) -> None:

@@ -84,9 +84,6 @@ class Step(Operating):
         for task in self.tasks:
             if task.running and task.live is not None:
                 finished_hooks |= self._judge(task)
-            elif task.running and not task.key.name:
-                # the server named it, so it cannot be found again
-                self.results.record(task, task.status, Outcome.SUCCEEDED)
         unseen = [t for t in self.tasks if t.running and t.live is None and (multi_step or t.is_hook)]
         await for_each(unseen, self._look_up, self.engine.parallelism)
         for task in unseen:

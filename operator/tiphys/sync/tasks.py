@@ -95,6 +95,8 @@ class Task:
         self.key = key_of(manifest)
         if not self.key.namespace and self.default_namespace:
             self.key = self.key._replace(namespace=self.default_namespace)
+        if not self.key.name:  # what cannot be named is refused; its result says which it is
+            self.key = self.key._replace(name=(manifest.get("metadata") or {}).get("generateName") or "")
         self.gvk = gvk_of(manifest)
         self.own_wave = hooks.wave(manifest)
 
