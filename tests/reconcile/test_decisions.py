@@ -9,7 +9,7 @@ from tiphys.reconcile.autosync import SelfHealBackoff, already_attempted, decide
 from tiphys.reconcile.conditions import set_conditions
 from tiphys.reconcile.durations import DurationError, parse_duration
 from tiphys.reconcile.finalizers import propagation_policy, with_delete_hook_finalizers
-from tiphys.reconcile.refresh import Level, Timeouts, decide_refresh, is_skipped
+from tiphys.reconcile.refresh import REFRESH_ANNOTATION, Level, Timeouts, decide_refresh, is_skipped
 from tiphys.reconcile.retrying import retry_delay
 from tiphys.reconcile.statuses import merge_patch
 from tiphys.resources.application import (
@@ -95,6 +95,23 @@ def test_a_look_that_wrote_nothing_still_counts_as_recent() -> None:
     app = application(age=500)
     recently = NOW - timedelta(seconds=5)
     assert decide_refresh(app, requested=None, now=NOW, looked_at=recently, timeouts=Timeouts(120)) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited", "max_age"),
+    [
+        pytest.param(False, 0.0, 1.0, id="new"),
+        pytest.param(False, 7.5, 7.5, id="waited: what was asked meanwhile is news for it"),
+        pytest.param(True, 7.5, 0.05, id="asked by a user"),
+    ],
+)
+def test_how_old_a_repository_s_answer_may_be(asked: bool, waited: float, max_age: float) -> None:
+    app = application(annotations={REFRESH_ANNOTATION: "normal"} if asked else {}, compared={"source": {}})
+    decision = decide_refresh(
+        app, requested=None, now=NOW, looked_at=None, timeouts=Timeouts(120), waited=waited
+    )
+    assert decision is not None
+    assert (decision.level, decision.max_age) == (Level.FORCE, max_age)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ class Controller:
             self._s.forget(new.key)  # another one of the same name; nothing of the old one holds
             self._look_after(old)
             old = None
+        if old is None or old.spec != new.spec:
+            self._s.memory.changed_at[new.key] = self._s.steady()
         if old is None:
             # New, or seen for the first time since the start: much may have happened meanwhile.
             known = bool(new.status.reconciled_at)
@@ -78,6 +80,8 @@ class Controller:
     def application_written(self, before: Application, body: Mapping[str, Any], after: Application) -> None:
         """We patched an Application; the answer may hold what others wrote just before."""
         if (found := after_own_write(before, body, after)) is not None:
+            if before.spec != after.spec:
+                self._s.memory.changed_at[after.key] = self._s.steady()
             self._take_up(after.key, found)
 
     def application_gone(self, key: AppKey, uid: str) -> None:
@@ -252,13 +256,15 @@ class Controller:
             # A new operation goes before any refresh; it compares for itself.
             app = await advance(self._s, app)
             advanced = True
+        now = self._s.steady()
         refresh = decide_refresh(
             app,
-            requested=self._s.memory.requested(app.key, self._s.steady()),
+            requested=self._s.memory.requested(app.key, now),
             now=self._s.clock(),
             looked_at=self._s.memory.looked_at.get(app.key),
             timeouts=self._s.options.timeouts,
             hard_at=self._s.memory.hard_at.get(app.key),
+            waited=now - self._s.memory.changed_at.get(app.key, now),
         )
         if refresh is not None:
             seen = await self._look(app, refresh)

@@ -50,13 +50,15 @@ class Refresh(msgspec.Struct, frozen=True):
     hard: bool
     why: str
     asked: bool = False  # by the refresh annotation
+    waited: float = 0.0  # seconds since the change that it answers
 
     @property
     def max_age(self) -> float | None:
         """Seconds that the repository's last answer may be old; None: as long as its cycle."""
         if self.level < Level.FORCE:
             return None
-        return ASKED_NOW if self.asked else CHANGED_NOW
+        # What was asked after the change is news for it, however long it waited for its turn.
+        return ASKED_NOW if self.asked else max(CHANGED_NOW, self.waited)
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -92,6 +94,7 @@ def decide_refresh(
     looked_at: datetime | None,
     timeouts: Timeouts,
     hard_at: datetime | None = None,
+    waited: float = 0.0,
 ) -> Refresh | None:
     """The first rule of applications.md 9 that applies, or None when nothing is due.
 
@@ -101,8 +104,9 @@ def decide_refresh(
         looked_at: the last look at the latest revision; None: not since the start.
         hard_at: from when on the hard expiry counts, where it is not ``looked_at``: the last hard
             look. Looks in between do not put it off (docs/differences.md).
+        waited: seconds since the application appeared or its spec changed.
     """
-    due = _due(app, now, looked_at, hard_at, timeouts)
+    due = _due(app, now, looked_at, hard_at, timeouts, waited)
     if requested is None or (due is not None and due.level >= requested):
         return due
     why = f"requested at level {int(requested)}"
@@ -117,6 +121,7 @@ def _due(
     looked_at: datetime | None,
     hard_at: datetime | None,
     timeouts: Timeouts,
+    waited: float,
 ) -> Refresh | None:
     """What the stored application and the clock ask for."""
     status = app.status
@@ -126,7 +131,7 @@ def _due(
     spec = app.spec
     sources = spec.effective_sources()
     if sources != _compared_sources(app):
-        return Refresh(Level.FORCE, False, "spec.source differs")
+        return Refresh(Level.FORCE, False, "spec.source differs", waited=waited)
     last = looked_at or (from_timestamp(status.reconciled_at) if status.reconciled_at else None)
     if last is None:
         return Refresh(Level.LATEST, timeouts.hard > 0, "never compared")

@@ -45,6 +45,7 @@ class Memory:
         self._requested: dict[AppKey, Level] = {}
         self._later: dict[AppKey, tuple[float, Level]] = {}
         self.looked_at: dict[AppKey, datetime] = {}
+        self.changed_at: dict[AppKey, float] = {}  # when it appeared, or its spec changed last
         self.hard_at: dict[AppKey, datetime] = {}  # last hard look, or the first of any kind
         self.started: dict[AppKey, deque[Timestamp]] = {}  # when the last operations began
         self.first_error: dict[AppKey, float] = {}
@@ -80,6 +81,7 @@ class Memory:
             self._requested,
             self._later,
             self.looked_at,
+            self.changed_at,
             self.hard_at,
             self.started,
             self.first_error,
