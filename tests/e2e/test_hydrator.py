@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ import pytest
 from tests.controlplane import ControlPlane
 from tests.controlplane.installation import Operator
 from tests.e2e.beside import install_beside, operator_beside
+from tests.e2e.installed import patch_config_map, secret, setting
 from tests.e2e.proxy import CountingProxy, Way
 from tests.e2e.story import Story, conditions, config_map, sync_status
 from tests.e2e.test_bad_deaths import Stage
+from tests.gitservers import Authority, GitRepo, HttpGitServer
 
 CONTROL = "argocd-hydrator"
 KILLED = "argocd-hydrator-killed"
@@ -218,6 +221,85 @@ def test_a_branch_that_somebody_deleted_comes_back(story: Story) -> None:
         "taken up", lambda app: "argocd.argoproj.io/hydrate" not in app["metadata"].get("annotations", {})
     )
     assert "app/manifest.yaml" in story.git("ls-tree", "-r", "--name-only", "env/dev").split()
+
+
+PASSWORD = "correct-horse-battery"
+
+
+def test_write_credentials_and_texts(
+    hydrating: Operator, control_plane: ControlPlane, story: Story, tmp_path: Path
+) -> None:
+    """The manifests go to another repository, which wants to know who writes."""
+    wet = GitRepo(tmp_path / "served" / "wet")
+    authority = Authority()
+    kubectl = control_plane.kubectl
+    dry = story.commit({"app/c.yaml": config_map("one")}, "Ship it")
+    credentials = {"username": "ada", "password": PASSWORD}
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            HttpGitServer(wet.path.parent, basic=("ada", PASSWORD), authority=authority)
+        )
+        trust = {"localhost": authority.pem}
+        stack.enter_context(setting(kubectl, trust, name="argocd-tls-certs-cm", namespace=CONTROL))
+        texts = {
+            "commit.author.name": "Robot",
+            "commit.author.email": "robot@example.org",
+            "sourceHydrator.commitMessageTemplate": "{{ .metadata.subject | upper }} ({{ .metadata.nonsense",
+            "sourceHydrator.readmeMessageTemplate": "made of {{ .DrySHA }}",
+        }
+        stack.enter_context(setting(kubectl, texts, namespace=CONTROL))
+        create(story, "app", syncSource={"repoURL": f"{server.url}/wet"})
+        wait_failed(story, "sourceHydrator.commitMessageTemplate of argocd-cm cannot be rendered")
+        # each cure takes effect at once
+        texts["sourceHydrator.commitMessageTemplate"] = (
+            "{{ .metadata.subject | upper }} by {{ .metadata.author }}"
+        )
+        patch_config_map(kubectl, "argocd-cm", texts, namespace=CONTROL)
+        wait_failed(
+            story, "failed to commit hydrated manifests: failed to list refs: authentication required"
+        )
+        for kind in ("repo-write-creds", "repo-creds"):
+            data = {"url": server.url, **credentials}
+            stack.enter_context(secret(kubectl, unique(kind), kind, data, namespace=CONTROL))
+        wait_hydrated(story, dry)
+        story.wait_synced()
+        assert wet.git("log", "-1", "--format=%s|%an|%ae", "env/dev") == (
+            "SHIP IT by Ada <ada@example.org>|Robot|robot@example.org"
+        )
+        assert wet.git("show", "env/dev:app/README.md") == f"made of {dry}"
+        assert json.loads(wet.git("show", "env/dev:hydrator.metadata"))["repoURL"] == f"{server.url}/wet"
+        metrics = hydrating.metrics()
+        repo = f'repo="{server.url}/wet"'
+        assert f'argocd_commitserver_commit_request_total{{{repo},response_type="success"}} 1.0' in metrics
+        assert f'argocd_commitserver_git_request_total{{{repo},request_type="push"}} 2.0' in metrics
+        assert 'workqueue_adds_total{name="manifest_hydration_queue"}' in metrics
+    told = json.dumps(story.get()) + hydrating.program.log_file.read_text()
+    assert PASSWORD not in told
+
+
+def test_a_project_that_forbids(story: Story) -> None:
+    dry = story.commit({"app/c.yaml": config_map("one")})
+    project = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": story.name, "namespace": CONTROL},
+        "spec": {"sourceRepos": ["https://elsewhere/*"], "destinations": [{"server": "*", "namespace": "*"}]},
+    }
+    story.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(project))
+    try:
+        manifest = story.application(project=story.name)
+        del manifest["spec"]["source"]
+        manifest["spec"]["sourceHydrator"] = hydrator(story, "app")
+        story.apply(manifest)
+        url = f"file://{story.repository}"
+        wait_failed(
+            story, f"Failed to hydrate: application repo {url} is not permitted in project '{story.name}'"
+        )
+        project["spec"]["sourceRepos"] = ["*"]  # type: ignore[index]
+        story.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(project))
+        wait_hydrated(story, dry)
+    finally:
+        story.kubectl("delete", "appproject", story.name, "-n", CONTROL, "--wait=false")
 
 
 def test_nobody_hydrates_unless_it_is_switched_on(

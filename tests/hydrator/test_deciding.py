@@ -89,6 +89,15 @@ def test_what_the_stored_state_says(parts: dict[str, Any], needed: bool, why: st
     assert decision.in_progress is (why == "hydration operation already in progress")
 
 
+def test_what_failed_may_be_cured() -> None:
+    failing = application(status={"currentOperation": current("Failed")})
+    decision = decide(failing, NOW, perhaps_cured=True)
+    assert decision is not None
+    assert (decision.needed, decision.why) == (True, "retrying previous failed hydration")
+    fine = application(status={"currentOperation": current("Hydrated")})
+    assert decide(fine, NOW, perhaps_cured=True) is None
+
+
 @pytest.mark.parametrize(
     "parts",
     [

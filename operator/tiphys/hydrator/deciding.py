@@ -48,8 +48,11 @@ def is_asked(app: Application) -> bool:
     return ANNOTATION in (app.metadata.annotations or {})
 
 
-def decide(app: Application, now: datetime) -> Decision | None:
-    """The rules that the stored state answers; None: the dry revision decides."""
+def decide(app: Application, now: datetime, *, perhaps_cured: bool = False) -> Decision | None:
+    """The rules that the stored state answers; None: the dry revision decides.
+
+    ``perhaps_cured``: settings or the project changed, so that a failure may have ended.
+    """
     current = app.status.source_hydrator.current_operation
     if current is None:
         return Decision(True, "no previous hydrate operation")
@@ -60,7 +63,7 @@ def decide(app: Application, now: datetime) -> Decision | None:
     if current.source_hydrator != app.spec.source_hydrator:
         return Decision(True, "spec.sourceHydrator differs")
     if current.phase == FAILED:
-        if is_asked(app):
+        if is_asked(app) or perhaps_cured:
             return Decision(True, "retrying previous failed hydration")
         if retry_in(app, now) <= 0:
             return Decision(True, "previous hydrate operation failed more than 2 minutes ago")

@@ -28,6 +28,7 @@ from tiphys.hydrator.deciding import (
 )
 from tiphys.hydrator.grouping import GroupKey, group_of, members
 from tiphys.hydrator.statuses import begun, compared, failed, succeeded
+from tiphys.hydrator.texts import MESSAGE_KEY, README_KEY
 from tiphys.hydrator.validating import problems_of, with_the_others
 from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.reconcile.admission import is_left_alone
@@ -50,6 +51,7 @@ from tiphys.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _LOOKERS = 4
+_CURES = frozenset({"repositories", "projects", "rendering", "parameters"})
 _WRITES = 10
 """Statuses of a group that are written at a time."""
 
@@ -75,7 +77,9 @@ class Hydrating:
         )
         self._waiting: set[GroupKey] = set()
         self._running: set[GroupKey] = set()
+        self._cured: set[AppKey] = set()  # what they failed of may be mended
         services.apps.listen(self._seen)
+        services.projects.listen(self._project_seen)
         services.settings_store.subscribe(self._settings_changed)
 
     # Triggers -------------------------------------------------------------------------------
@@ -84,17 +88,26 @@ class Hydrating:
         if new is None:
             if old is not None:
                 self._apps.forget(old.key)
+                self._cured.discard(old.key)
             return
         if new.spec.source_hydrator is None:
             return
         if old is None or _is_news(old, new):
             self._apps.add(new.key, Priority.USER if is_asked(new) else Priority.CHANGE)
 
+    def _project_seen(self, old: AppProject | None, new: AppProject | None) -> None:
+        if new is not None and old is not None and old.spec != new.spec:
+            self._look_again(app for app in self._s.apps if app.spec.project_name == new.name)
+
     def _settings_changed(self, change: SettingsChange) -> None:
-        if not change.areas:
-            return
-        for app in self._s.apps:
+        texts = (MESSAGE_KEY, README_KEY)
+        if change.areas & _CURES or any(change.old.raw.get(key) != change.new.raw.get(key) for key in texts):
+            self._look_again(self._s.apps)
+
+    def _look_again(self, apps: Iterable[Application]) -> None:
+        for app in apps:
             if app.spec.source_hydrator is not None:
+                self._cured.add(app.key)
                 self._apps.add(app.key, Priority.TIMER)
 
     async def run(self) -> None:
@@ -113,11 +126,13 @@ class Hydrating:
 
     async def _consider(self, key: AppKey) -> None:
         app = self._s.apps.get(key)
+        cured = key in self._cured
+        self._cured.discard(key)
         group = group_of(app) if app is not None else None
         if app is None or group is None or not self._is_ours(app):
             return
         try:
-            decision, dry_sha = await self._decision(app)
+            decision, dry_sha = await self._decision(app, perhaps_cured=cured)
             if decision.in_progress:
                 if group not in self._running and group not in self._waiting:
                     log.info("hydration goes on where a process ended", extra={"app": str(key)})
@@ -145,9 +160,9 @@ class Hydrating:
                 self._add(group)
         self._next_look(key)
 
-    async def _decision(self, app: Application) -> tuple[Decision, str]:
+    async def _decision(self, app: Application, *, perhaps_cured: bool) -> tuple[Decision, str]:
         """The decision, and the dry commit that it was made with (``""``: without)."""
-        decision = decide(app, self._s.clock())
+        decision = decide(app, self._s.clock(), perhaps_cured=perhaps_cured)
         if decision is not None:
             return decision, ""
         project = self._project(app)
