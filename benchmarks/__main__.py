@@ -4,7 +4,8 @@
 --main 500             the size at which all other scenarios run
 --big 1000             objects of the one application of B9 (also at a quarter of it)
 --others 20000         unmanaged objects of B7
---only B1,B3           just these scenarios (B1 always: it makes the applications)
+--only B1,B3           just these scenarios (B1 with any of B2 to B10: it makes the applications)
+--lists 2500,6000      Applications in B11; see also --calls, --watchers, --seconds, --connections
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from pathlib import Path
 from benchmarks import scenarios
 from benchmarks.driver import APPLICATIONS, Driver, Watched
 from benchmarks.meter import Measured, Meter
+from benchmarks.parts import PARTS, add_options, arguments
 from benchmarks.report import markdown
 from benchmarks.repository import BenchRepository, app_file, big_file, big_name, config_map
 from benchmarks.scenarios import CONFIG_MAPS, NAMESPACE, Bench
@@ -35,19 +37,28 @@ from tests.controlplane.reporting import Reporter
 
 INSTALL = Path(__file__).with_name("install")
 BACKGROUND_SECONDS = 10.0
+INSTALLED = ("B1", "B2", "B3", "B4", "B6", "B7", "B8", "B9", "B10")
+"""Scenarios of an installation."""
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sizes", default="100,500,1000")
     parser.add_argument("--main", type=int, default=500)
     parser.add_argument("--big", type=int, default=1000)
     parser.add_argument("--others", type=int, default=20_000)
-    parser.add_argument("--only", default="B1,B2,B3,B4,B6,B7,B8,B9,B10")
+    parser.add_argument("--only", default=",".join((*INSTALLED, *PARTS)))
     parser.add_argument("--limit", type=float, default=300, help="seconds any one wait may take")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    options = parser.parse_args()
+    add_options(parser)
+    options = parser.parse_args(sys.argv[1:] if given is None else given)
+    wanted = options.only.split(",")
+    if unknown := [name for name in wanted if name not in (*INSTALLED, *PARTS)]:
+        parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join((*INSTALLED, *PARTS))}")
     reporter = Reporter()
+    failed = [name for name in PARTS if name in wanted and not run_part(name, options, reporter)]
+    if not set(wanted) & set(INSTALLED):
+        return 1 if failed else 0
     binaries = ensure_binaries(reporter)
     results: list[Measured] = []
     for size in sorted({*map(int, options.sizes.split(",")), options.main}):
@@ -57,7 +68,20 @@ def main() -> int:
     print(markdown(results))
     if options.json:
         options.json.write_text(json.dumps([as_json(each) for each in results], indent=1))
-    return 1 if any(each.failure for each in results) else 0
+    return 1 if failed or any(each.failure for each in results) else 0
+
+
+def run_part(name: str, options: argparse.Namespace, reporter: Reporter) -> bool:
+    """One that makes its own servers; whether it came to its end."""
+    with reporter.step(name) as step:
+        try:
+            table = PARTS[name](arguments(name, options))
+        except Exception as error:
+            # One broken scenario must not cost the figures of the others.
+            step.skip(f"{type(error).__name__}: {error}")
+            return False
+    print(f"{table}\n")
+    return True
 
 
 def run_size(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -39,7 +39,7 @@ from tiphys.server.services.applications.listing import ApplicationListing
 from tiphys.server.services.applications.watching import ApplicationWatching
 from tiphys.server.state import State
 from tiphys.server.streams.catalog import Catalog
-from tiphys.server.streams.fanout import FanOut
+from tiphys.server.streams.fanout import Change, FanOut, Subscription
 from tiphys.server.streams.fragments import Codec, Fragments
 from tiphys.settings.params import Params
 from tiphys.settings.store import SettingsStore
@@ -165,6 +165,26 @@ class _Counting:
         return dumps(app)
 
 
+class Watched(FanOut[Application]):
+    """Tells when enough subscribe."""
+
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        self._grew = asyncio.Event()
+
+    def subscribe(
+        self, wanted: Callable[[Change[Application]], bool], *, limit: int
+    ) -> Subscription[Application]:
+        self._grew.set()
+        return super().subscribe(wanted, limit=limit)
+
+    async def has(self, count: int) -> None:
+        """Wait until so many do."""
+        while len(self) < count:
+            self._grew.clear()
+            await self._grew.wait()
+
+
 class Bench:
     """The stores, and who changes them."""
 
@@ -196,7 +216,7 @@ class Bench:
         self.counting = _Counting()
         fragments: Fragments[Application] = Fragments(self.apps, Codec(self.counting.json, encode))
         catalog = Catalog(self.apps, fragments, NAMESPACE)
-        self.feed = FanOut(self.apps, fragments, "application")
+        self.feed = Watched(self.apps, fragments, "application")
         services = (
             ApplicationListing(self.state, guard, catalog),
             ApplicationWatching(self.state, guard, catalog, self.feed),

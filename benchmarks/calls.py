@@ -4,6 +4,7 @@
 --at-once 40           as many on the way, on four connections
 --size 6000            Applications
 --subscribers 1000     clients that watch while five Applications change each second
+--seconds 10           for how long
 --connections 500      idle connections, after one call each
 
 CPU of the server's process (verified token, compiled policies, the real port), and memory by what its
@@ -19,7 +20,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -205,9 +206,9 @@ async def watches(target: Target, subscribers: int, seconds: float) -> tuple[flo
         )
         tasks = [asyncio.create_task(watch(number)) for number in range(subscribers)]
         try:
-            await asyncio.sleep(10)
+            target.process.stdin.write(f"{RATE} {seconds} {subscribers}\n".encode())
+            await target.process.stdout.readline()
             before = cpu_seconds([target.pid])
-            target.process.stdin.write(f"{RATE} {seconds}\n".encode())
             changes = int(await target.process.stdout.readline())
             for _ in range(300):
                 if received == changes * subscribers:
@@ -229,9 +230,10 @@ async def idle(kubeconfig: Path, count: int, certificate: tuple[Path, Path] | No
                 made = await stack.enter_async_context(channel(target, number, certificate))
                 await made.unary_unary(f"/{VERSION}")(b"", metadata=target.metadata)
 
-        await connect(0, 50)
+        first = min(50, count)
+        await connect(0, first)
         before = resident_mib([target.pid])
-        await connect(50, 50 + count)
+        await connect(first, first + count)
         return (resident_mib([target.pid]) - before) * 1024 / count
 
 
@@ -268,8 +270,8 @@ async def calls(target: Target, options: argparse.Namespace) -> list[Row]:
             rows.append(Row(f"{what}, {at_once} at once", figure, wanted))
     native, rest, size = await lists(target, 20)
     figure = f"{native * 1000:.1f} ms, {size / 1e6:.1f} MB; REST {rest * 1000:.1f} ms"
-    rows.append(Row(f"list of {options.size}", figure, "at most REST"))
-    share, received, wanted_events = await watches(target, options.subscribers, 10)
+    rows.append(Row(f"list of {options.size:,}", figure, "at most REST"))
+    share, received, wanted_events = await watches(target, options.subscribers, options.seconds)
     figure = f"{share:.2f} of a core at {RATE} changes a second, {received} of {wanted_events} delivered"
     rows.append(Row(f"{options.subscribers} watches", figure, "all delivered"))
     return rows
@@ -282,15 +284,21 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--calls", type=int, default=6000)
-    parser.add_argument("--at-once", type=int, default=40)
-    parser.add_argument("--size", type=int, default=6000)
-    parser.add_argument("--subscribers", type=int, default=1000)
-    parser.add_argument("--connections", type=int, default=500)
-    print(table(asyncio.run(run(parser.parse_args()))))
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    made.add_argument("--calls", type=int, default=6000)
+    made.add_argument("--at-once", type=int, default=40)
+    made.add_argument("--size", type=int, default=6000)
+    made.add_argument("--subscribers", type=int, default=1000)
+    made.add_argument("--seconds", type=float, default=10)
+    made.add_argument("--connections", type=int, default=500)
+    return made
+
+
+def report(arguments: Sequence[str] = ()) -> str:
+    """The table; ``arguments`` as on the command line."""
+    return table(asyncio.run(run(parser().parse_args(arguments))))
 
 
 if __name__ == "__main__":
-    main()
+    print(report(sys.argv[1:]))

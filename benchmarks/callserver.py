@@ -4,8 +4,9 @@
 
 As ``benchmarks.apiserver`` (Applications in memory, everything between socket and store the product's own),
 and also tokens that are verified, and ``Get`` reads from the Kubernetes of KUBECONFIG. Prints its port and
-the token of ``admin``; with a certificate the port speaks TLS. A line ``RATE SECONDS`` on its standard input
-makes changes, and is answered by their number. Runs on one core.
+the token of ``admin``; with a certificate the port speaks TLS. A line ``RATE SECONDS SUBSCRIBERS`` on its
+standard input makes changes once so many watch: it is answered by ``ready``, and by the number of changes at
+the end. Runs on one core.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ async def serve(size: int, kubeconfig: str, tls: tuple[str, ...]) -> None:
     async with port.serve() as number:
         print(number, access.sessions.issue("admin:login", 3600, "bench"), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            rate, seconds = map(float, line.split())
+            rate, seconds, subscribers = map(float, line.split())
+            await bench.feed.has(int(subscribers))
+            print("ready", flush=True)
             for changed in range(int(rate * seconds)):
                 bench.put(changed % size)
                 await asyncio.sleep(1 / rate)

@@ -3,6 +3,7 @@
 --sizes 2500,6000      Applications
 --subscribers 1000     clients that watch while five Applications change each second
 --seconds 10           for how long
+--calls 2000           GETs of one Application
 
 CPU of the server's process for one list (mean of several, HTTP included, not compressed), bytes of the
 answer; the first time and when the encodings are there. See ``benchmarks/apiserver.py`` for the server.
@@ -15,7 +16,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,18 +228,23 @@ async def run(options: argparse.Namespace) -> list[Row]:
             async with server(size, Path(name)) as client:
                 rows += await lists(client, size)
                 rows.append(await watches(client, size, options.subscribers, options.seconds))
-            rows += await gets(size, Path(name), 2000)
+            rows += await gets(size, Path(name), options.calls)
     return rows
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sizes", default="2500,6000")
-    parser.add_argument("--subscribers", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=10)
-    print(table(asyncio.run(run(parser.parse_args()))))
-    return 0
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    made.add_argument("--sizes", default="2500,6000")
+    made.add_argument("--subscribers", type=int, default=1000)
+    made.add_argument("--seconds", type=float, default=10)
+    made.add_argument("--calls", type=int, default=2000)
+    return made
+
+
+def report(arguments: Sequence[str] = ()) -> str:
+    """The table; ``arguments`` as on the command line."""
+    return table(asyncio.run(run(parser().parse_args(arguments))))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print(report(sys.argv[1:]))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.meter import Measured, cpu_seconds, request_counts, resident_mib
 from benchmarks.report import TARGETS, markdown, target_of
 from benchmarks.repository import BenchRepository, app_file, config_map
@@ -94,3 +95,23 @@ def test_a_row_stands_beside_its_target() -> None:
 @pytest.mark.parametrize("name", ["B9 first sync", "B9 no-op hard refresh", "B9 one object changed"])
 def test_each_part_of_b9_has_a_target_of_its_own(name: str) -> None:
     assert target_of(name) == TARGETS[" ".join(name.split()[:2])]
+
+
+def test_lists_and_calls_are_part_of_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Small, but all of it: the servers run, and every line of both tables is there."""
+    small = "--only B11,B12 --lists 60 --calls 40 --watchers 5 --seconds 0.4 --connections 3"
+    assert main(small.split()) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    figures = {line.split(" | ")[0][2:]: line for line in lines}
+    assert {"full list as admin", "GET of one, 40 at once", "Version, 40 at once", "Get, 1 at once"} <= set(
+        figures
+    )
+    assert "10 of 10 delivered" in next(line for line in lines if line.startswith("| 5 watches | 60"))
+    assert "10 of 10 delivered" in next(line for line in lines if line.startswith("| 5 watches | 0"))
+    assert {"idle connection, plain", "idle connection, TLS", "list of 60"} <= set(figures)
+
+
+def test_a_scenario_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "B1,B5"])
+    assert "no such scenario: B5; there are B1, B2" in capsys.readouterr().err
