@@ -126,12 +126,11 @@ def _wait(kubectl: Kubectl, operator: Operator, reporter: Reporter) -> int:
     """Until all is well (0) or the time is over (1, with reasons)."""
     limit = float(os.environ.get("LIMIT", "180"))
     end = time.monotonic() + limit
-    reasons: dict[str, str] = {}
     with reporter.step("waiting until all applications are Synced and Healthy") as step:
-        while time.monotonic() < end:
+        while True:  # once at least: nobody looked is not the same as all is well
             _check(operator)
             reasons = unwell(read_rows(kubectl, NAMESPACE), EXPECTED)
-            if not reasons:
+            if not reasons or time.monotonic() >= end:
                 break
             step.update(f"{len(EXPECTED) - len(reasons)} of {len(EXPECTED)}")
             time.sleep(0.5)

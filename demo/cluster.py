@@ -56,7 +56,7 @@ def given_cluster(
             "Choose another cluster, or install Tiphys there as the README says."
         )
     if not agreed:
-        _ask(f"Install Tiphys and the demo applications on {server} (removed again at the end)?")
+        ask(f"Install Tiphys and the demo applications on {server} (removed again at the end)?")
     try:
         with reporter.step(f"applying crds/ and manifests/ to {server}"):
             install(kubectl)
@@ -95,8 +95,17 @@ def _taken(kubectl: Kubectl) -> list[str]:
     return taken + kinds
 
 
-def _ask(question: str) -> None:
+def ask(question: str) -> None:
+    """Go on only with a yes from a person at the terminal.
+
+    Raises:
+        Refused: anything else, or nobody is there.
+    """
     if not sys.stdin.isatty():
         raise Refused(f"{question} Nobody is here to answer: say YES=1 on the make line.")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
         raise Refused("not agreed")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.__main__ import EXPECTED
+from demo.cluster import Refused, ask
 from demo.repository import Repository
 from demo.watching import row_of, unwell
 from tests.controlplane.installation import ROOT
@@ -77,3 +80,38 @@ def test_the_repository_is_committed_and_knows_its_address(tmp_path: Path) -> No
 def test_each_expected_application_is_defined() -> None:
     files = {path.stem for path in (ROOT / "demo" / "repository" / "apps").glob("*.yaml")}
     assert {"demo", *files} == set(EXPECTED)
+
+
+class Terminal(io.StringIO):
+    """Somebody who answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("answer", ["y", "Yes", " yes "])
+def test_a_yes_is_a_yes(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer + "\n"))
+    ask("Install Tiphys on https://prod.example?")
+
+
+@pytest.mark.parametrize("answer", ["", "n", "no", "yeah", "?"])
+def test_anything_else_is_a_no(
+    answer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer + "\n"))
+    with pytest.raises(Refused, match="not agreed"):
+        ask("Install Tiphys on https://prod.example?")
+    assert "https://prod.example? [y/N]" in capsys.readouterr().out
+
+
+def test_nobody_at_the_terminal_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(Refused, match="YES=1"):
+        ask("Install Tiphys on https://prod.example?")
+
+
+def test_a_terminal_that_is_closed_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    with pytest.raises(Refused, match="not agreed"):
+        ask("Install Tiphys on https://prod.example?")
