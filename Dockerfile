@@ -1,5 +1,6 @@
 # One image for all roles: Python, git, OpenSSH's client, helm and kustomize; nothing runs as root.
 #   docker build -t tiphys:0.1.0 .
+# tini takes what tools leave behind when they are killed: without it each one stays as a zombie of PID 1.
 # helm and kustomize are built as for the tests: tests/controlplane/versions.py (a test compares).
 ARG PYTHON=3.11
 
@@ -23,12 +24,12 @@ RUN /opt/build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isola
 RUN /opt/tiphys/bin/python -m pip install --no-cache-dir --no-deps --no-index /tmp/wheels/*.whl
 
 FROM python:${PYTHON}-slim
-RUN apt-get update && apt-get install -y --no-install-recommends git git-lfs openssh-client gnupg && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends git git-lfs openssh-client gnupg tini && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 999 argocd && useradd --uid 999 --gid 999 --create-home --home-dir /home/argocd argocd
 COPY --from=tools /go/bin/helm /go/bin/kustomize /usr/local/bin/
 COPY --from=package /opt/tiphys /opt/tiphys
 ENV PATH=/opt/tiphys/bin:$PATH PYTHONUNBUFFERED=1
 USER 999:999
 WORKDIR /home/argocd
-ENTRYPOINT ["tiphys"]
+ENTRYPOINT ["/usr/bin/tini", "--", "tiphys"]
 CMD ["run"]

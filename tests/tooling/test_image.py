@@ -77,7 +77,7 @@ def test_what_the_system_needs_can_be_had_and_runs(tmp_path: Path) -> None:
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (root / "dev").mkdir(exist_ok=True)
     (root / "dev" / "null").touch()  # git wants one; an engine would mount it
-    for command in ("git --version", "git lfs version", "ssh -V", "gpg --version"):
+    for command in ("git --version", "git lfs version", "ssh -V", "gpg --version", "/usr/bin/tini --version"):
         run("chroot", str(root), *command.split())
     (add,) = (line for line in stage("") if line.startswith("RUN groupadd"))
     for command in add.removeprefix("RUN ").split(" && "):
@@ -97,6 +97,15 @@ def test_it_ends_as_another_user_than_root() -> None:
     assert user == ["USER 999:999"]
     manifest = (ROOT / "manifests" / "base" / "workload.yaml").read_text()
     assert "runAsUser: 999" in manifest
+
+
+def test_what_killed_tools_leave_behind_is_taken_away() -> None:
+    """The first process of a container inherits the children of those that were killed (a chart that never
+    ends, a fetch that hangs); ours waits for its own only. The arguments of the manifests go to `tiphys`."""
+    assert stage("")[-2:] == ['ENTRYPOINT ["/usr/bin/tini", "--", "tiphys"]', 'CMD ["run"]']
+    manifest = (ROOT / "manifests" / "base" / "workload.yaml").read_text()
+    assert "args: [run]" in manifest
+    assert "command:" not in manifest
 
 
 @pytest.mark.e2e

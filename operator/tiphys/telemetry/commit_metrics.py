@@ -1,4 +1,4 @@
-"""Series of the commit server's name (operations.md 2.4): commits of hydrated manifests.
+"""Series of the commit server's name (operations.md 2.6): commits of hydrated manifests.
 
 ``…_userinfo_request_duration_seconds`` is declared and stays empty: commits are made in the name that the
 settings give, nobody is asked who a token belongs to.
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-_SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 10, 30, 60)
+_SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 10, 20)
 
 
 class CommitMetrics:

@@ -32,6 +32,7 @@ from tiphys.telemetry.pictures import (
     label_columns,
 )
 from tiphys.telemetry.queues import QueueMetrics, QueueObserver
+from tiphys.telemetry.runtime import RuntimeCollector
 from tiphys.telemetry.tallies import TallyCounter
 
 __all__ = [
@@ -66,7 +67,7 @@ class ControllerMetrics:
         apps: at scrape, the applications of this replica.
         clusters: at scrape, the clusters in this replica's cache.
         app_labels, app_conditions, cluster_labels: the ``--metrics-…`` lists.
-        process: also serve ``process_*`` and ``python_info``.
+        process: also serve ``process_*``, ``python_info`` and what dashboards ask for under Go's names.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ControllerMetrics:
         if process:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
+            self.registry.register(RuntimeCollector())
         self._pictures = PictureCollector(apps, clusters)
         self._pictures.show(app_labels, app_conditions, cluster_labels)
         self.registry.register(self._pictures)
