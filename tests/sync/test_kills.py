@@ -45,7 +45,7 @@ def forced(name: str, value: str) -> Manifest:
 
 
 def late(hook: Manifest) -> Manifest:
-    hook["metadata"]["annotations"][HOOK_TIMEOUT] = "1s"
+    hook["metadata"]["annotations"][HOOK_TIMEOUT] = "3s"  # by then nobody else writes to it
     return hook
 
 
@@ -70,7 +70,7 @@ SCENARIOS = {
     ),
     "late hook": Scenario(
         [config("a")],
-        [late(job("endless", "PreSync", "run")), note("cleanup", "SyncFail")],
+        [late(job("endless", "PreSync", "pending")), note("cleanup", "SyncFail")],
     ),
     "server side": Scenario(
         [config("a", {"key": "new"}), config("b")],
