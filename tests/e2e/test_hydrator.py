@@ -296,6 +296,11 @@ def test_a_project_that_forbids(story: Story) -> None:
             story, f"Failed to hydrate: application repo {url} is not permitted in project '{story.name}'"
         )
         project["spec"]["sourceRepos"] = ["*"]  # type: ignore[index]
+        project["spec"]["signatureKeys"] = [{"keyID": "0123456789ABCDEF"}]  # type: ignore[index]
+        story.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(project))
+        said = f'source integrity verification failed for app "{CONTROL}/{story.name}" dry revision "{dry}": '
+        wait_failed(story, said)
+        project["spec"]["signatureKeys"] = []  # type: ignore[index]
         story.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(project))
         wait_hydrated(story, dry)
     finally:

@@ -267,18 +267,19 @@ class Hydrating:
         annotations: dict[str, str | None] = (
             dict(_NOT_ASKED) if is_asked(app) and asked(app) == request else {}
         )
-        if (problem := outcome.problems.get(app.key)) is not None:
+        problem = outcome.problems.get(app.key)
+        if problem is not None:
             status = failed(status, hydrator, outcome.dry_sha, problem, now)
-            log.warning("hydration failed: %s", problem, extra={"app": str(app.key)})
         else:
             status = succeeded(status, hydrator, outcome.dry_sha, outcome.hydrated[app.key], now)
             if REFRESH_ANNOTATION not in (app.metadata.annotations or {}):
                 annotations[REFRESH_ANNOTATION] = "normal"
-            log.info(
-                "hydrated",
-                extra={"app": str(app.key), "dry": outcome.dry_sha, "hydrated": outcome.hydrated[app.key]},
-            )
         app = await self._write(app, status, annotations)
+        if problem is not None:
+            log.warning("hydration failed: %s", problem, extra={"app": str(app.key)})
+        else:
+            told = {"app": str(app.key), "dry": outcome.dry_sha, "hydrated": outcome.hydrated[app.key]}
+            log.info("hydrated", extra=told)
         self._s.queue.add(app.key, Priority.CHANGE)
         self._next_look(app.key)
         return app
