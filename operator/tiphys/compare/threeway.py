@@ -9,6 +9,7 @@ Other than kubectl, nothing is sent that cannot change anything: no ``$setElemen
 order holds already, no ``$retainKeys`` whose only effect would be that defaults are filled in again.
 """
 
+import re
 from typing import Any
 
 import orjson
@@ -32,6 +33,7 @@ _GO_ESCAPES = str.maketrans(
         "\u2029": "\\u2029",
     }
 )
+_ESCAPED = re.compile("[<>&\u2028\u2029]")  # rare, and ``translate`` takes its time with every letter
 
 
 class Patch(Struct, frozen=True):
@@ -60,7 +62,7 @@ def last_applied_text(target: Manifest) -> str:
     metadata["annotations"] = {key: text for key, text in annotations.items() if key != LAST_APPLIED}
     applied = _whole_numbers({**target, "metadata": metadata})
     text = orjson.dumps(applied, option=orjson.OPT_SORT_KEYS).decode()
-    return text.translate(_GO_ESCAPES) + "\n"
+    return (text.translate(_GO_ESCAPES) if _ESCAPED.search(text) else text) + "\n"
 
 
 def _whole_numbers(value: Any) -> Any:

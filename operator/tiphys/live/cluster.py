@@ -366,10 +366,12 @@ class ClusterCache:
             return  # not followed, or written in another version: the watch will tell
         if follower.state == "denied":
             return  # nobody would keep it current
-        if not (manifest.get("metadata") or {}).get("resourceVersion"):
+        version = (manifest.get("metadata") or {}).get("resourceVersion")
+        if not version:
             return
-        record = reader.manifest_record(manifest)
-        unknown = self._store.get(key) is None
-        if unknown and follower.version and is_stale(record.resource_version, follower.version):
+        known = self._store.get(key)
+        if known is not None and is_stale(version, known.resource_version):
+            return  # the watch was faster
+        if known is None and follower.version and is_stale(version, follower.version):
             return  # deleted since, and the watch has told so
-        self._objects.take_write(record)
+        self._objects.take_write(reader.manifest_record(manifest))

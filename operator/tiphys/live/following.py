@@ -46,6 +46,10 @@ class Sink(Protocol):
         """The object was deleted at ``version`` (``uid`` empty: whichever it was)."""
         ...
 
+    def has(self, namespace: str, name: str, version: str) -> bool:
+        """Whether an object of this kind is stored as of ``version`` or later."""
+        ...
+
     def known(self, namespace: str) -> dict[ResourceKey, str]:
         """What is stored of this kind in the follower's scope: key → resourceVersion."""
         ...
@@ -220,7 +224,9 @@ class Follower:
             self._sink.gone(key, meta.resource_version, meta.uid)
             self._objects += 1
         elif event.type in ("ADDED", "MODIFIED"):
-            self._sink.seen(self._reader.event_record(event, line))
+            # The event of a write of ours, mostly: its answer was taken in before.
+            if not self._sink.has(meta.namespace, meta.name, meta.resource_version):
+                self._sink.seen(self._reader.event_record(event, line))
             self._objects += 1
         if meta.resource_version:
             self.version = meta.resource_version

@@ -107,6 +107,12 @@ class KindSink:
         self._kind: GroupKind = resource.group_kind
         self._version = resource.version
 
+    def has(self, namespace: str, name: str, version: str) -> bool:
+        """Whether an object is stored as of ``version`` (a resourceVersion) or later."""
+        old = self._store.get(ResourceKey(self._kind.group, self._kind.kind, namespace, name))
+        same_version = old is not None and old.version == self._version
+        return old is not None and same_version and is_stale(version, old.resource_version)
+
     def known(self, namespace: str) -> dict[ResourceKey, str]:
         """What is stored of the kind: key → resourceVersion."""
         # Records of another API version (the preferred one changed) must be read again.

@@ -1,7 +1,7 @@
 """Between a comparison and the sync engine: inputs for its steps, and its steps taken.
 
 The engine steps as long as it makes progress; what its own writes left behind goes into the live
-cache before the next step, so nothing waits for a watch event.
+cache as it comes, so nothing waits for a watch event, and the event tells nothing new.
 """
 
 from collections.abc import Awaitable, Callable
@@ -73,8 +73,6 @@ async def run_engine(
         inputs = await sync_inputs(services, situation, handle, comparison, state)
         act = engine.terminate if state.phase == "Terminating" else engine.step
         result = await act(inputs, state)
-        for manifest in result.writes:
-            handle.cache.note_write(manifest)
         state = result.state
         if result.wait is None:
             return EngineOutcome(state, 0.0)
@@ -137,6 +135,7 @@ async def sync_inputs(
         managed_namespace_metadata=metadata,
         namespace_live=_known_namespace(handle, app.spec.destination.namespace) if metadata is None else None,
         migration_manager=annotations.get(MIGRATION_MANAGER, ""),
+        note=handle.cache.note_write,
     )
 
 

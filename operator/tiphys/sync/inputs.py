@@ -63,6 +63,8 @@ class SyncInputs(Struct, frozen=True, kw_only=True):
     """The destination Namespace if the live cache has it; saves a request."""
     migration_manager: str = ""
     """From the Application's annotation; empty for the default (sync.md 13.4)."""
+    note: Callable[[Manifest], None] = lambda answer: None
+    """Told the server's answer to each own write at once, before its watch event comes."""
 
 
 class StepResult(Struct, frozen=True):

@@ -5,6 +5,8 @@ with the state to persist. What lies between is told by ``step`` (going on) and 
 early).
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -67,7 +69,7 @@ class Operating:
         approved_at = inputs.deletion_approved_at
         self.approved = approved_at is not None and approved_at >= from_timestamp(state.started_at)
         self.tasks: list[Task] = []
-        self.writes: list[Manifest] = []
+        self.writes: list[Manifest] = _Told(inputs.note)
         self.discovery: DiscoveryLike | None = None
         self.applier: Applier
         self.runner: WaveRunner
@@ -160,3 +162,15 @@ class Operating:
 
     def _end(self, outcome: Outcome, message: str) -> StepResult:
         return self.result(outcome, message, None)
+
+
+class _Told(list[Manifest]):
+    """Answers, each of which somebody is told of as it comes."""
+
+    def __init__(self, tell: Callable[[Manifest], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def append(self, answer: Manifest, /) -> None:
+        super().append(answer)
+        self._tell(answer)
