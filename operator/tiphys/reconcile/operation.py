@@ -106,7 +106,7 @@ async def advance(services: Services, app: Application, comparison: Comparison |
             state,
             terminating=TERMINATING in (begun.phase, _stored_phase(app)),
             timed_out=begun.phase == TERMINATING and begun.message == TIMED_OUT,
-            now=services.clock(),
+            now=services.clock().astimezone(),  # its message tells the local time
         )
     if state.phase in COMPLETED:
         return await complete(services, app, state, done)

@@ -191,10 +191,10 @@ class Applier:
             )
             return self._wrote(target, created, answer, notes)
         if modified is False and annotations_of(live).get(LAST_APPLIED) == last_applied_text(target):
-            return Applied(True, self._text(target, "unchanged"))
+            return self._unchanged(target, live)
         patch = three_way_patch(target, live)
         if patch is None:
-            return Applied(True, self._text(target, "unchanged"))
+            return self._unchanged(target, live)
         warnings: list[str] = []
         if LAST_APPLIED not in annotations_of(live):
             resource = self.discovery.resource(gvk)
@@ -221,7 +221,7 @@ class Applier:
         dry_run = self.options.dry_run
         idle = live is not None and modified is False
         if idle and live is not None and (dry_run or owns_exactly(target, live, FIELD_MANAGER)):
-            return Applied(True, self._text(target, "unchanged"))
+            return self._unchanged(target, live)
         if live is not None and not dry_run:
             problem = await self._migrate(target, live)
             if problem is not None:
@@ -230,6 +230,8 @@ class Applier:
         answer = await self.cluster.apply(
             target, field_manager=FIELD_MANAGER, force=True, dry_run=dry_run, warnings=notes
         )
+        if is_terminating(answer):
+            notes.append(messages.being_deleted((target["metadata"]).get("name") or ""))
         # in the words of the reference, whose dry runs are never server-side (sync.md 13.1)
         verb = "serverside-applied" if not dry_run else "created" if live is None else "configured"
         return self._wrote(target, verb, answer, notes)
@@ -381,6 +383,11 @@ class Applier:
             return Applied(True, text)
         self.writes.append(answer)
         return Applied(True, text, answer=answer)
+
+    def _unchanged(self, target: Manifest, live: Manifest) -> Applied:
+        """Nothing to write; an object on its way out is told of all the same."""
+        leaving = [messages.being_deleted((target["metadata"]).get("name") or "")]
+        return Applied(True, self._text(target, "unchanged", leaving if is_terminating(live) else ()))
 
     def _text(self, target: Manifest, verb: str, warnings: Sequence[str] = ()) -> str:
         gvk, _, name = gvk_and_name(target)

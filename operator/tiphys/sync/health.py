@@ -12,7 +12,10 @@ class Judgement(Struct, frozen=True):
 
 
 def judge_hook(health: Health | None, name: str) -> Judgement:
-    """Healthy and kinds without health are done; Degraded and Unknown failed; else running."""
+    """Healthy and kinds without health are done; Degraded and Unknown failed; else running. A check
+    that failed itself (a broken script) is an error (sync.md 11 step 2)."""
+    if health is not None and health.error:
+        return Judgement(Outcome.ERROR, f"failed to get resource health: {health.error}")
     status = "" if health is None else health.status
     message = "" if health is None else health.message
     match status:

@@ -56,7 +56,12 @@ class Termination(Operating):
             text = f"Failed to get live resource: {describe(error)}"
             self.results.record(task, Code.SYNC_FAILED, Outcome.ERROR, text)
             return
-        found = judge_hook(self.inputs.assess(live), task.key.name)
+        health = self.inputs.assess(live)
+        if health is not None and health.error:
+            text = f"Failed to get hook health: {health.error}"
+            self.results.record(task, task.status, Outcome.ERROR, text)
+            return
+        found = judge_hook(health, task.key.name)
         if found.outcome is Outcome.RUNNING:
             self.results.record(task, task.status, Outcome.FAILED, messages.TASK_TERMINATED)
         else:
