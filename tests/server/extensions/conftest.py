@@ -24,12 +24,14 @@ from tests.server.running import Answer, Running, running
 PASSWORD = "correct-horse"
 IN_CLUSTER = "https://kubernetes.default.svc"
 ELSEWHERE = "https://elsewhere.example.org"
-PEOPLE = ("caller", "reader", "invoker", "stranger", "other")
+PEOPLE = ("caller", "reader", "invoker", "stranger", "other", "exact")
 POLICY = """
 p, caller, applications, get, team/*, allow
 p, caller, extensions, invoke, *, allow
 p, reader, applications, get, team/*, allow
 p, invoker, extensions, invoke, *, allow
+p, exact, applications, get, team/*/away, allow
+p, exact, extensions, invoke, *, allow
 p, other, applications, get, other/*, allow
 p, other, extensions, invoke, *, allow
 """
@@ -134,13 +136,14 @@ def application(called: str, project: str = "team", **destination: str) -> dict[
     }
 
 
-def _project(name: str, *servers: str) -> dict[str, Any]:
+def _project(name: str, *servers: str, namespaces: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AppProject",
         "metadata": {"name": name},
         "spec": {
             "sourceRepos": ["*"],
+            "sourceNamespaces": list(namespaces),
             "destinations": [{"server": server, "namespace": "*"} for server in servers],
         },
     }
@@ -158,6 +161,9 @@ def _cluster() -> dict[str, Any]:
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def desk(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     folder: Path = tmp_path_factory.mktemp("extensions")
+    namespace = unique_namespace("ext")
+    away = f"{namespace}-away"
+    await asyncio.to_thread(control_plane.kubectl, "create", "namespace", away)
     (folder / "crt").write_text(pair().certificate)
     (folder / "key").write_text(pair().key)
     with service() as plain, service(str(folder / "crt"), str(folder / "key")) as tls:
@@ -200,11 +206,14 @@ async def desk(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFac
         async with running(
             control_plane,
             folder / "cache",
-            unique_namespace("ext"),
+            namespace,
             settings=settings,
             rbac={"policy.csv": POLICY},
             secret=secret | {"extension.secret": SECRET},
-            environ={"ARGOCD_SERVER_ENABLE_PROXY_EXTENSION": "true"},
+            environ={
+                "ARGOCD_SERVER_ENABLE_PROXY_EXTENSION": "true",
+                "ARGOCD_APPLICATION_NAMESPACES": f"{namespace}-*",
+            },
         ) as admin:
             certificates = {
                 "apiVersion": "v1",
@@ -219,7 +228,7 @@ async def desk(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFac
                 admin.apply,
                 certificates,
                 _cluster(),
-                _project("team", IN_CLUSTER, ELSEWHERE),
+                _project("team", IN_CLUSTER, ELSEWHERE, namespaces=(away,)),
                 _project("other", IN_CLUSTER),
                 application("shop"),
                 application("far", name="elsewhere"),
@@ -228,6 +237,11 @@ async def desk(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFac
                 application("theirs", "other"),
                 application("nowhere", server="https://nowhere.example.org"),
             )
+            here = application("away"), application("away-theirs", "other")
+            for each in here:
+                each["metadata"]["namespace"] = away
+            text = json.dumps({"apiVersion": "v1", "kind": "List", "items": here})
+            await asyncio.to_thread(control_plane.kubectl, "apply", "-f", "-", stdin=text)
             people = {name: admin.acting(await admin.login(name, PASSWORD)) for name in PEOPLE}
             made = Desk(
                 admin,
@@ -235,9 +249,10 @@ async def desk(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFac
                 f"http://127.0.0.1:{plain}",
                 f"https://127.0.0.1:{tls}",
             )
-            await admin.until("/api/v1/applications", lambda answer: len(answer.json["items"] or ()) == 6)
+            await admin.until("/api/v1/applications", lambda answer: len(answer.json["items"] or ()) == 8)
             await admin.until(
                 "/api/v1/clusters", lambda a: any(c["name"] == "elsewhere" for c in a.json["items"])
             )
             await admin.until("/api/v1/projects/team", lambda a: len(a.json["spec"]["destinations"]) == 2)
             yield made
+    await asyncio.to_thread(control_plane.kubectl, "delete", "namespace", away, "--wait=false")

@@ -98,6 +98,20 @@ async def test_nothing_is_read_while_it_is_off(caplog: pytest.LogCaptureFixture)
     await backends.close()
 
 
+async def test_the_switch_counts_at_once() -> None:
+    off, on = Params(), Params(server_enable_proxy_extension=True)
+    given = [on, off]
+    settings = SettingsStore("argocd", off, reload_params=lambda data: (given.pop(0), []))
+    change(settings, {"extension.config.one": ONE})
+    backends = Backends(settings)
+    assert backends.find("one") is None
+    settings.put(config_map("argocd-cmd-params-cm", {"server.enable.proxy.extension": "true"}))
+    assert backends.find("one") is not None
+    settings.put(config_map("argocd-cmd-params-cm", {}))
+    assert backends.find("one") is None
+    await backends.close()
+
+
 async def test_connections_above_the_limit_are_closed_behind_their_request(backends: Backends) -> None:
     backend = Backend(connections(backends).way)
     limit = backend.way.transport.max_idle

@@ -67,6 +67,16 @@ async def test_the_service_of_a_cluster(desk: Desk) -> None:
     assert alone["argocd-target-cluster-url"] == [ELSEWHERE]
 
 
+async def test_applications_in_other_namespaces(desk: Desk) -> None:
+    """The right is on ``<project>/<app>`` in any namespace, as in the reference; a policy with the namespace
+    in it permits nothing here. The project has to admit the namespace."""
+    away = f"{desk.admin.namespace}-away"
+    answer = await desk.ask("plain/", app=f"{away}:away")
+    assert echoed(answer)["argocd-application-name"] == [f"{away}:away"]
+    assert (await desk.ask("plain/", "exact", app=f"{away}:away")).status == 401
+    assert (await desk.ask("plain/", "other", app=f"{away}:away-theirs", project="other")).status == 401
+
+
 UNAUTHORIZED = (401, "Unauthorized extension request\n")
 
 
