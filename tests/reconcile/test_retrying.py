@@ -1,6 +1,6 @@
 """Retries, time limits and what is remembered between passes (applications.md 7.2, 7.4)."""
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ import pytest
 from tests.reconcile.test_decisions import NOW, application
 from tiphys.reconcile.autosync import already_attempted
 from tiphys.reconcile.elapsed import Elapsed
+from tiphys.reconcile.events import sync_completed, sync_started
 from tiphys.reconcile.refresh import Level
 from tiphys.reconcile.retrying import (
     LONGEST,
@@ -23,7 +24,15 @@ from tiphys.reconcile.retrying import (
     time_limit,
 )
 from tiphys.reconcile.services import Memory
-from tiphys.resources.application import Operation, OperationState, RetryStrategy, SyncOperation
+from tiphys.resources.application import (
+    Backoff,
+    Operation,
+    OperationState,
+    RetryStrategy,
+    SyncOperation,
+    SyncOperationResource,
+    SyncOperationResult,
+)
 from tiphys.resources.identity import AppKey
 from tiphys.resources.times import Timestamp, to_timestamp
 
@@ -31,9 +40,12 @@ KEY = AppKey("argocd", "a")
 
 
 def state(phase: str = "Failed", *, limit: int = 2, count: int = 0, **changes: Any) -> OperationState:
+    listed = (SyncOperationResource(kind="ConfigMap", name="c"),) if changes.pop("partial", False) else ()
     operation = Operation(
-        sync=SyncOperation(revision="abc"), retry=RetryStrategy(limit=limit, **changes.pop("retry", {}))
+        sync=SyncOperation(revision="abc", resources=listed),
+        retry=RetryStrategy(limit=limit, **changes.pop("retry", {})),
     )
+    changes.setdefault("sync_result", SyncOperationResult(revision=changes.pop("revision", "abc")))
     return OperationState(
         operation=operation,
         phase=phase,
@@ -84,6 +96,53 @@ def test_a_retry_waits_what_it_prints() -> None:
     assert retry_remaining(waiting, 0.0) == 5.0
     again = after_failure(state(count=1), terminating=False, timed_out=False, now=NOW)
     assert retry_remaining(again, 3.0) == 7.0
+
+
+def test_a_retry_without_refresh_stays_with_its_revision() -> None:  # 14.1
+    waiting = after_failure(state(), terminating=False, timed_out=False, now=NOW)
+    again = retrying(waiting)
+    assert again.message == "Retrying operation. Attempt #1"
+    assert again.operation == waiting.operation
+    assert (again.phase, again.finished_at, again.sync_result) == ("Running", "", None)
+
+
+def test_a_back_off_that_is_no_duration_ends_the_operation() -> None:  # 14.2
+    broken = state(retry={"backoff": Backoff(duration="soon")})
+    ended = after_failure(broken, terminating=False, timed_out=False, now=NOW)
+    assert (ended.phase, ended.message) == (
+        "Error",
+        "it broke (failed to retry: unable to parse soon as a duration)",
+    )
+
+
+def test_the_time_of_the_next_attempt_is_local() -> None:  # 14.2
+    here = NOW.astimezone(timezone(timedelta(hours=9, minutes=30)))
+    waiting = after_failure(state(), terminating=False, timed_out=False, now=here)
+    assert waiting.message == "it broke. Retrying attempt #1 at 12:34PM."
+    assert waiting.finished_at == to_timestamp(NOW)
+
+
+@pytest.mark.parametrize(
+    ("ended", "event"),
+    [
+        pytest.param(state("Succeeded"), "Sync operation to abc succeeded", id="well"),
+        pytest.param(state("Failed"), "Sync operation to abc failed: it broke", id="not well"),
+        pytest.param(state("Succeeded", partial=True), "Partial sync operation to abc succeeded", id="part"),
+        pytest.param(
+            state("Error", partial=True), "Partial sync operation to abc failed: it broke", id="bad"
+        ),
+        pytest.param(state("Succeeded", revision=""), "Sync operation to  succeeded", id="many sources"),
+    ],
+)
+def test_the_event_of_an_end(ended: OperationState, event: str) -> None:  # 14.4
+    told = sync_completed(ended)
+    assert (told.reason, told.message) == ("OperationCompleted", event)
+    assert told.type == ("Normal" if ended.phase == "Succeeded" else "Warning")
+
+
+def test_the_event_of_an_automated_sync() -> None:  # 14.4
+    told = sync_started(("a", "b"))
+    assert (told.reason, told.message) == ("OperationStarted", "Initiated automated sync to 'a, b'")
 
 
 def test_a_retry_with_refresh_forgets_the_revision_and_is_still_the_same_operation() -> None:

@@ -44,6 +44,50 @@ def test_confirmation_message_counts_only_those_that_ask() -> None:
     assert messages.waiting(tasks, confirmation=True) == text
 
 
+@pytest.mark.parametrize(
+    ("constant", "text"),
+    [
+        (messages.ALL_TASKS_RUN, "successfully synced (all tasks run)"),
+        (messages.NO_MORE_TASKS, "successfully synced (no more tasks)"),
+        (messages.TASKS_INVALID, "one or more synchronization tasks are not valid"),
+        (messages.DRY_RUN_FAILED, "one or more objects failed to apply (dry run)"),
+        (messages.APPLY_FAILED, "one or more objects failed to apply"),
+        (messages.TASKS_UNSUCCESSFUL, "one or more synchronization tasks completed unsuccessfully"),
+        (messages.NAMESPACE_FAILED, "the namespace failed to apply"),
+        (messages.TASKS_RUNNING, "one or more tasks are running"),
+        (messages.TERMINATED, "Operation terminated"),
+        (messages.TERMINATION_ERRORS, "Operation termination had errors"),
+        (messages.TASK_TERMINATED, "Terminated"),
+        (messages.REQUIRES_PRUNING, "ignored (requires pruning)"),
+        (messages.NO_PRUNE, "ignored (no prune)"),
+        (messages.PRUNED, "pruned"),
+        (messages.PRUNED_DRY_RUN, "pruned (dry run)"),
+        (messages.waiting([create_task("Pod", "p")]), "waiting for healthy state of /Pod/p"),
+        (
+            messages.missing_object(ResourceKey("batch", "Job", "ns", "j")),
+            "Resource batch/Job/j is missing, it might have been deleted",
+        ),
+        (
+            messages.missing_last_applied("services", "x"),
+            "resource services/x is missing the kubectl.kubernetes.io/last-applied-configuration annotation"
+            " which is required by  apply.  apply should only be used on resources created declaratively by"
+            " either  create --save-config or  apply. The missing annotation will be patched automatically.",
+        ),
+        (
+            messages.being_deleted("x"),
+            "Detected changes to resource x which is currently being deleted.",
+        ),
+        (
+            messages.unknown_kind(GVK("e.com", "v9", "Foo"), version_known=False),
+            "failed to discover server resources for group version e.com/v9:"
+            " the server could not find the requested resource",
+        ),
+    ],
+)
+def test_the_catalogue(constant: str, text: str) -> None:  # 12.2, 13.5, 14
+    assert constant == text
+
+
 def test_causes_are_distinct() -> None:
     assert messages.with_causes("text", ["b", "a", "b", ""]) == "text: a; b"
     assert messages.with_causes("text", []) == "text"

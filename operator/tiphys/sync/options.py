@@ -16,7 +16,6 @@ from tiphys.resources.identity import Manifest
 class OperationOptions(Struct, frozen=True):
     """The parsed options of one operation."""
 
-    validate: bool = True
     create_namespace: bool = False
     skip_dry_run_on_missing_resource: bool = False
     apply_out_of_sync_only: bool = False
@@ -49,7 +48,8 @@ def parse_options(
     prune: bool = False,
     dry_run: bool = False,
 ) -> OperationOptions:
-    """Options of an operation; ``strategy_apply`` and ``partial`` switch hooks off (sync.md 9.3)."""
+    """Options of an operation; ``Validate=false`` changes nothing where the server knows its kinds
+    (sync.md 13.2); ``strategy_apply`` and ``partial`` switch hooks off (sync.md 9.3)."""
     given = frozenset(options)
     # several propagation policies: background beats foreground beats orphan (sync.md 15)
     policy = "Foreground"
@@ -60,7 +60,6 @@ def parse_options(
     elif "PrunePropagationPolicy=orphan" in given:
         policy = "Orphan"
     return OperationOptions(
-        validate="Validate=false" not in given,
         create_namespace="CreateNamespace=true" in given,
         skip_dry_run_on_missing_resource="SkipDryRunOnMissingResource=true" in given,
         apply_out_of_sync_only="ApplyOutOfSyncOnly=true" in given,
