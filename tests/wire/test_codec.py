@@ -97,6 +97,11 @@ CASES = [
         b"\x0a\x00\x12\x08\x08\xc0\xdd\xf7\xcb\x06\x10\x00\x18\x00\x22\x00\x2a\x00",
         id="times have nanos",
     ),
+    pytest.param(
+        LogEntry(content="no such container", last=False, time_stamp_str="", pod_name=""),
+        b"\x0a\x11no such container\x12\x00\x18\x00\x22\x00\x2a\x00",
+        id="a required time that is none",
+    ),
     pytest.param(ApplicationQuery(), b"", id="pointers only when set"),
     pytest.param(ApplicationQuery(name="", project=("a",)), b"\x0a\x00\x42\x01a", id="a set pointer to zero"),
     pytest.param(ApplicationServerSideDiffResponse(modified=False), b"\x10\x00", id="required zero"),

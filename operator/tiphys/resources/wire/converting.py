@@ -146,7 +146,8 @@ def _write(field: Field) -> Write | None:
         return lambda values: {key: write(value) for key, value in values.items()}
     if field.empty_is_none:
         return lambda value: {} if value is None else write(value)
-    if not field.pointer:
+    if not field.pointer or (field.required and field.type == TIME):
+        # No time is a value, too: the message is there and empty.
         return write
     if field.type in (TIME, MICRO_TIME):
         return lambda text: write(text) if text else None
