@@ -19,10 +19,12 @@ from tiphys.reconcile.desired import DesiredStates
 from tiphys.reconcile.events import EventSender
 from tiphys.reconcile.hydrating import Hydrating
 from tiphys.reconcile.inspecting.labelling import VersionLabels
+from tiphys.reconcile.lanes import lanes_of
 from tiphys.reconcile.options import live_options
 from tiphys.reconcile.picture import app_samples, cluster_samples, event_labels
 from tiphys.reconcile.queue import WorkQueue
 from tiphys.reconcile.services import Memory, Services
+from tiphys.reconcile.waiting import Waits
 from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources.identity import AppKey
 from tiphys.sync.engine import EngineOptions, SyncEngine
@@ -81,6 +83,8 @@ def control(base: Foundation) -> Controllers:
     queue: WorkQueue[AppKey] = WorkQueue(
         lambda key: app.spec.project if (app := apps.get(key)) is not None else "",
         metrics.queue("app_reconciliation_queue"),
+        Waits(settings.snapshot.params.status_processors),
+        lambda key: lanes_of(app, settings.snapshot) if (app := apps.get(key)) is not None else (),
     )
     services = Services(
         apps=apps,

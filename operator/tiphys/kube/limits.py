@@ -16,12 +16,14 @@ class Limits(msgspec.Struct, frozen=True):
         qps: calls a second on average; 0 is no limit. Watches do not count.
         burst: calls that may go at once; 0 means twice ``qps``.
         connections: calls in flight. Watches have connections of their own, without a limit.
+        share: of them about one resource in one namespace; 0 is no limit.
         attempts: tries of one call, the first included, where repeating is safe.
     """
 
     qps: float = 0.0
     burst: int = 0
-    connections: int = 32
+    connections: int = 64
+    share: int = 40
     attempts: int = 4
 
 

@@ -28,6 +28,7 @@ from tiphys.kube.answers import Answer
 from tiphys.kube.connections import Connection
 from tiphys.kube.errors import ApiError, ClusterUnreachable, ConnectionSettingsError, api_error
 from tiphys.kube.limits import Limits, TokenBucket
+from tiphys.kube.shares import Shares
 from tiphys.kube.tlsbuffers import shrink_tls_buffers
 from tiphys.kube.wire import Broken, NotConnected, Wire, stay_alive
 
@@ -108,6 +109,7 @@ class Transport:
         self.limits = limits
         self._host = URL(connection.server).authority
         self._bucket = TokenBucket(limits.qps, limits.burst)
+        self._shares = Shares(limits.share)
         self._on_request = on_request
         self._on_sample = on_sample
         self._on_begin = on_begin
@@ -156,9 +158,10 @@ class Transport:
             failure: ApiError | ClusterUnreachable
             try:
                 authorization, context = await self.connection.authorize()
-                answer = await self._sent(
-                    method, target, self._headers(headers, authorization), body, context
-                )
+                async with self._shares.share((purpose.resource, purpose.namespace)):
+                    answer = await self._sent(
+                        method, target, self._headers(headers, authorization), body, context
+                    )
                 code, received = answer.status, len(answer.body)
                 if code < 300:
                     return Response(

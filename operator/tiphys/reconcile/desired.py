@@ -24,6 +24,8 @@ from tiphys.kube.discovery import Discovery
 from tiphys.projects.permission import permits_source
 from tiphys.reconcile import verifying
 from tiphys.reconcile.groups import GroupName, RevisionGroups
+from tiphys.reconcile.lanes import lane_of
+from tiphys.reconcile.waiting import waiting_for
 from tiphys.resources.application import Application, ApplicationSource
 from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.project import AppProject
@@ -167,13 +169,14 @@ class DesiredStates:
             repository = request.settings.repositories.lookup(source.repo_url, request.app.spec.project)
             repositories.append(repository)
             wanted = request.revisions[index] if index < len(request.revisions) else ""
-            try:
-                commit = await self.resolve(repository, source, wanted, request)
-            except SourceError as error:
-                raise _failure(index, count, error, request.app) from error
-            commits.append(commit)
-            if not wanted and not source.chart:
-                followed.add(await self._follow(key, repository, source, commit))
+            with waiting_for(lane_of(source)):
+                try:
+                    commit = await self.resolve(repository, source, wanted, request)
+                except SourceError as error:
+                    raise _failure(index, count, error, request.app) from error
+                commits.append(commit)
+                if not wanted and not source.chart:
+                    followed.add(await self._follow(key, repository, source, commit))
         if not any(request.revisions):  # pinned revisions say nothing of what is followed
             self._groups.settle(key, followed)
 
@@ -239,15 +242,16 @@ class DesiredStates:
                 demand = verifying.demanded(request.project, request.settings, source)
                 if demand is None:
                     continue
-                found = await verifying.unverified(
-                    self._git,
-                    repositories[index],
-                    source,
-                    wanted,
-                    commits[index],
-                    demand,
-                    request.settings.gpg_keys,
-                )
+                with waiting_for(lane_of(source)):
+                    found = await verifying.unverified(
+                        self._git,
+                        repositories[index],
+                        source,
+                        wanted,
+                        commits[index],
+                        demand,
+                        request.settings.gpg_keys,
+                    )
             except SourceError as error:
                 raise _failure(index, count, error, request.app) from error
             problems += verifying.told(found, source, index, count)
@@ -278,12 +282,10 @@ class DesiredStates:
         refs = _references(sources, repositories, commits)
         rendered: list[Rendered] = []
         for index, source in enumerate(sources):
+            wanted = self.render_request(request, source, repositories[index], commits[index], refs)
             try:
-                rendered.append(
-                    await self._renderer.render(
-                        self.render_request(request, source, repositories[index], commits[index], refs)
-                    )
-                )
+                with waiting_for(lane_of(source)):
+                    rendered.append(await self._renderer.render(wanted))
             except SourceError as error:
                 raise _failure(index, len(sources), error, request.app) from error
         return rendered

@@ -2,7 +2,7 @@
 
 ``working_on`` marks a piece of work with its application: requests sent and lines logged inside
 carry it. Caches and other long-lived tasks are started in a context of their own, so they count
-for nobody.
+for nobody. Who sends a request waits for its cluster (``waiting``).
 """
 
 import contextvars
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tiphys.kube.transport import Purpose, RequestSample
+from tiphys.reconcile.waiting import Lane, begun, ended
 from tiphys.resources.application import Application
 from tiphys.telemetry.logs import bound
 from tiphys.telemetry.metrics import AppLabels, ControllerMetrics
@@ -56,6 +57,8 @@ class RequestMeter:
 
     def __call__(self, sample: RequestSample) -> None:
         """One attempt of a request ended."""
+        if self._server:
+            ended(Lane(self._server, sample.resource))
         self._metrics.client.request(
             host=sample.host,
             verb=sample.verb,
@@ -84,6 +87,8 @@ class RequestMeter:
 
     def begin(self, purpose: Purpose) -> None:
         """An attempt begins."""
+        if self._server:
+            begun(Lane(self._server, purpose.resource))
         if command := self._command(purpose):
             self._metrics.write_started(command)
 

@@ -3,7 +3,9 @@
 Keys go in with a priority and, optionally, a delay; workers take them out one at a time, and a key
 is never in two workers at once: what is added while its key is being worked on waits until that
 work is done and then runs once more. Within a priority the groups of keys (projects) take turns,
-so that a project with a thousand applications cannot starve one with a single application.
+so that a project with a thousand applications cannot starve one with a single application. Work that
+waits long for something outside holds no worker (``waiting``), and keys that would only wait there, too,
+stay aside meanwhile.
 
 A key whose work raises is tried again after a back-off of its own; nothing else notices. Waiting
 holds no worker: whoever must wait adds its key with a delay and returns.
@@ -17,9 +19,10 @@ import heapq
 import itertools
 import random
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Generic, Protocol, TypeVar
 
+from tiphys.reconcile.waiting import Lane, Waits, Work, holding
 from tiphys.telemetry.logs import get_logger
 
 K = TypeVar("K", bound=Hashable)
@@ -52,11 +55,24 @@ class WorkQueue(Generic[K]):
     Args:
         group_of: the group of a key, for fairness (an application's project).
         observer: told of each addition, start and end.
+        waits: who waits long for something outside.
+        lanes_of: what a key's work will have to wait for.
     """
 
-    def __init__(self, group_of: Callable[[K], str] = lambda _: "", observer: QueueObserver | None = None):
+    def __init__(
+        self,
+        group_of: Callable[[K], str] = lambda _: "",
+        observer: QueueObserver | None = None,
+        waits: Waits | None = None,
+        lanes_of: Callable[[K], Iterable[Lane]] = lambda _: (),
+    ):
         self._group_of = group_of
         self._observer = observer
+        self._waits = waits or Waits(1 << 30)
+        self._waits.on_room = self._room
+        self._lanes_of = lanes_of
+        self._aside: dict[Lane, dict[K, Priority]] = {}
+        self._slow: dict[K, Lane] = {}  # in which lane a key's work waited long when it ran last
         self._ready: dict[Priority, OrderedDict[str, deque[K]]] = {p: OrderedDict() for p in Priority}
         self._waiting: dict[K, tuple[Priority, float]] = {}  # key in _ready -> best priority, added at
         self._running: set[K] = set()
@@ -73,7 +89,7 @@ class WorkQueue(Generic[K]):
     @property
     def idle(self) -> bool:
         """Nothing is being worked on or ready to be (delayed keys do not count)."""
-        return not self._waiting and not self._running
+        return not self._waiting and not self._running and not self._aside
 
     def add(self, key: K, priority: Priority, *, after: float = 0.0) -> None:
         """Ask for one run of ``key``, now or ``after`` seconds from now.
@@ -109,6 +125,10 @@ class WorkQueue(Generic[K]):
         self._delayed.pop(key, None)
         self._dirty.pop(key, None)
         self._failures.pop(key, None)
+        self._slow.pop(key, None)
+        for lane in list(self._aside):
+            if self._aside[lane].pop(key, None) is not None and not self._aside[lane]:
+                del self._aside[lane]
         waiting = self._waiting.pop(key, None)
         if waiting is not None:
             self._remove(key, waiting[0])
@@ -119,7 +139,7 @@ class WorkQueue(Generic[K]):
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await free.acquire()
-                key, waited = await self._next()
+                key, waited = await self._next_with_room()
                 self._running.add(key)
                 if self._observer:
                     self._observer.started(waited, len(self._waiting))
@@ -131,6 +151,8 @@ class WorkQueue(Generic[K]):
         loop = asyncio.get_running_loop()
         begin = loop.time()
         failed = False
+        work = Work(self._waits, free.release)
+        holding(work)  # this task's own context
         try:
             await process(key)
             self._failures.pop(key, None)
@@ -147,9 +169,44 @@ class WorkQueue(Generic[K]):
                 self.add(key, again)
             if self._observer:
                 self._observer.finished(loop.time() - begin, failed=failed)
-            free.release()
+            if work.lane is None:
+                self._slow.pop(key, None)
+                free.release()
+            else:
+                self._slow[key] = work.lane
+            work.close()
 
-    async def _next(self) -> tuple[K, float]:
+    async def _next_with_room(self) -> tuple[K, float]:
+        """The next key that will not only wait in a full lane; those are put aside."""
+        while True:
+            key, waited, priority = await self._next()
+            full = self._full(key)
+            if full is None:
+                return key, waited
+            kept = self._aside.setdefault(full, {})
+            kept[key] = min(priority, kept.get(key, priority))
+
+    def _full(self, key: K) -> Lane | None:
+        if not self._waits.anybody:
+            return None
+        before = self._slow.get(key)
+        lanes = self._lanes_of(key) if before is None else (before, *self._lanes_of(key))
+        return next((lane for lane in lanes if self._waits.is_full(lane)), None)
+
+    def _room(self, lane: Lane) -> None:
+        """Somebody waits no more: of those put aside as many as may wait come back, and all of them once
+        nobody waits long. (A place that has room again has it for all of its lanes.)"""
+        for full in [each for each in self._aside if each.place == lane.place]:
+            if self._waits.is_full(full):
+                continue
+            kept = self._aside[full]
+            count = self._waits.room(full) if self._waits.is_slow(full) else len(kept)
+            for key in list(kept)[:count]:
+                self.add(key, kept.pop(key))
+            if not kept:
+                del self._aside[full]
+
+    async def _next(self) -> tuple[K, float, Priority]:
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
@@ -168,7 +225,7 @@ class WorkQueue(Generic[K]):
                     else:
                         del groups[group]
                     _, added_at = self._waiting.pop(key)
-                    return key, now - added_at
+                    return key, now - added_at, priority
             self._wake.clear()
             timeout = self._heap[0][0] - now if self._heap else None
             try:

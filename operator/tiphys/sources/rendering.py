@@ -44,10 +44,13 @@ from tiphys.sources.render.helm import plan_helm
 from tiphys.sources.render.kustomize import plan_kustomize
 from tiphys.sources.render.request import Plan, RefSource, Rendered, RenderRequest, SourceType
 from tiphys.sources.render.tools import Tools
+from tiphys.sources.turns import Turns
 
 __all__ = ["RefSource", "RenderOptions", "RenderRequest", "Rendered", "Renderer", "Seen"]
 
 _OPENED = 1000
+_PATIENCE = 5.0
+"""Seconds that a render may take before others have its turn, too."""
 _REF = re.compile(r"^\$([A-Za-z0-9_-]+)(?:/|$)")
 
 
@@ -122,7 +125,8 @@ class Renderer:
         self._opened: OrderedDict[tuple[str, str], CommitFiles] = OrderedDict()
         self._digests: dict[int, tuple[Repository, str]] = {}
         self._flights: Flights[Rendered] = Flights()
-        self._turns = asyncio.Semaphore(self._options.parallelism or max(2, os.cpu_count() or 2))
+        count = self._options.parallelism or max(2, os.cpu_count() or 2)
+        self._turns = Turns(count, patience=_PATIENCE, late_each=count, late_all=2 * count)
         self.renders = 0
         """Renders so far; cached answers do not count."""
         shutil.rmtree(self._root, ignore_errors=True)
@@ -166,7 +170,7 @@ class Renderer:
         ``whole`` names its content. Raises SourceError."""
         _refuse_oci(request.source)
         plan, _ = await self._plan(request, {"": FolderFiles(folder, whole)})
-        return await self._execute(plan, plan.key(), request.revision)
+        return await self._execute(plan, plan.key(), request.revision, request.repository.url)
 
     async def content_key(self, request: RenderRequest) -> str:
         """The content key of a request; nothing is rendered. Raises SourceError."""
@@ -230,7 +234,10 @@ class Renderer:
             self._remember(identity, _Known(revisions, key, tuple(traces) if sure else None))
             found = None if request.no_cache else self._cached(key, request)
             if found is None:
-                found = await self._flights.share(key, lambda: self._execute(plan, key, request.revision))
+                whose = request.repository.url
+                found = await self._flights.share(
+                    key, lambda: self._execute(plan, key, request.revision, whose)
+                )
                 found = msgspec.structs.replace(found, revision=request.revision)
         except DiskFull:
             raise
@@ -252,11 +259,11 @@ class Renderer:
         if len(self._known) > self._options.known_requests:
             self._known.popitem(last=False)
 
-    async def _execute(self, plan: Plan, key: str, revision: str) -> Rendered:
+    async def _execute(self, plan: Plan, key: str, revision: str, whose: str) -> Rendered:
         if plan.source_type == "Directory":
             output = await plan.run()
         else:
-            async with self._turns:
+            async with self._turns.turn(whose):
                 output = await plan.run()
         self.renders += 1
         rendered = Rendered(output.manifests, plan.source_type, revision, key, output.commands)

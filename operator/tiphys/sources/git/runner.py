@@ -6,7 +6,6 @@ becomes a :class:`SourceError` of the right type with the reference's words (``s
 of secrets and paths.
 """
 
-import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,6 +22,10 @@ from tiphys.sources.git.process import Finished, disk_full, is_disk_full, redact
 from tiphys.sources.git.tokens import Tokens
 from tiphys.sources.git.tokens.keeping import Limits
 from tiphys.sources.outgoing import INHERITED, proxy_environment
+from tiphys.sources.turns import Turns
+
+_PATIENCE = 5.0
+"""Seconds that a conversation may take before others have its turn, too."""
 
 _CONFIG = """[core]
 \thooksPath = /dev/null
@@ -94,8 +97,9 @@ class GitRunner:
         self.root = root
         self.options = options
         self.trust = Trust()
-        # each conversation is some processes of 10 MB; the wait for a slot counts to no time limit
-        self._slots = asyncio.Semaphore(options.conversations)
+        # each conversation is some processes of 10 MB; the wait for a turn counts to no time limit
+        count = options.conversations
+        self._turns = Turns(count, patience=_PATIENCE, late_each=2, late_all=2 * count)
         self.tokens = Tokens(
             Limits(options.request_timeout, options.github_token_seconds, options.azure_token_seconds)
         )
@@ -220,9 +224,9 @@ class GitRunner:
         children: bool,
     ) -> tuple[Finished, bool]:
         """How the command ended, and whether the server refused us. Raises as :meth:`remote`."""
-        # outside of the slots: an issuer that does not answer keeps no other conversation waiting
+        # before its turn: an issuer that does not answer keeps no other conversation waiting
         repository = await self.tokens.equip(repository, self.trust)
-        async with self._slots:
+        async with self._turns.turn(repository.url):
             if not self._config.exists():  # somebody emptied the cache directory
                 self.prepare()
             finished = await self._remote(repository, arguments, cwd, timeout, env, children)

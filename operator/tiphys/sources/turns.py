@@ -1,0 +1,86 @@
+"""Whose turn it is where only so many may run at a time: slow ones hold nobody else up.
+
+Whoever wants a turn says for whom (a repository). Those take turns. One that has its turn for longer than
+``patience`` is late: the next gets a turn beside it, as long as not too many are late; while as many are
+late as may be of one repository, nobody else of it gets a turn. So a chart that never ends costs others a
+few seconds, and a repository that does not answer waits alone.
+"""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Turns:
+    """See the module.
+
+    Args:
+        count: turns at a time, without the late ones.
+        patience: seconds.
+        late_each: late ones of one repository.
+        late_all: late ones altogether.
+    """
+
+    def __init__(self, count: int, *, patience: float, late_each: int, late_all: int) -> None:
+        self._free = count
+        self._patience = patience
+        self._late_each = late_each
+        self._late_all = late_all
+        self._late: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, whose: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it as long as the block lasts."""
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[None] = loop.create_future()
+        self._waiting.setdefault(whose, deque()).append(mine)
+        self._next()
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._free += 1
+            elif mine in (line := self._waiting.get(whose, deque())):
+                line.remove(mine)
+                if not line:
+                    del self._waiting[whose]
+            self._next()
+            raise
+        late = False
+
+        def is_late() -> None:
+            nonlocal late
+            if self._late[whose] < self._late_each and self._late.total() < self._late_all:
+                late = True
+                self._late[whose] += 1
+                self._free += 1
+                self._next()
+
+        timer = loop.call_later(self._patience, is_late)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if late:
+                self._late -= Counter((whose,))
+            else:
+                self._free += 1
+            self._next()
+
+    def _next(self) -> None:
+        for whose in list(self._waiting):
+            if self._free <= 0:
+                return
+            if self._late[whose] >= self._late_each:
+                continue
+            line = self._waiting[whose]
+            while line and line[0].done():  # cancelled meanwhile
+                line.popleft()
+            if line:
+                line.popleft().set_result(None)
+                self._free -= 1
+                self._waiting.move_to_end(whose)
+            if not line:
+                del self._waiting[whose]
