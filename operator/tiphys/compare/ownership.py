@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import orjson
+from msgspec import Struct
 
 from tiphys.compare.equality import same
 from tiphys.resources.identity import Manifest
@@ -85,69 +86,206 @@ def foreign_fields(live: Manifest, manager: str = FIELD_MANAGER) -> list[Fields 
     return found
 
 
+class Open(Struct, frozen=True):
+    """A node that is replaced as a whole and lives with other content: perhaps only with defaults.
+
+    Attributes:
+        path: from the root; items of lists are named by their ``k:`` key.
+        wanted, present: both sides of the node.
+    """
+
+    path: tuple[str, ...]
+    wanted: Any
+    present: Any
+
+
 def proves(target: Manifest, live: Manifest, fields: Fields) -> bool:
     """Whether applying ``target`` provably changes no content of ``live``; ``fields`` are ours."""
+    return nearly_proves(target, live, fields) == ()
+
+
+def nearly_proves(target: Manifest, live: Manifest, fields: Fields) -> tuple[Open, ...] | None:
+    """:func:`proves` but for these nodes; None: it is not proven, whatever they are."""
     if target.get("apiVersion") != live.get("apiVersion") or target.get("kind") != live.get("kind"):
-        return False
+        return None
     metadata = target.get("metadata")
     live_metadata = live.get("metadata")
     if type(metadata) is not dict or type(live_metadata) is not dict:
-        return False
+        return None
     for name in _SERVER_OWNED:
-        if metadata.get(name) is not None:
-            return False
+        if name in metadata and metadata[name] is not None:
+            return None
     if "deletionTimestamp" in live_metadata or metadata.get("name") != live_metadata.get("name"):
-        return False
-    wanted = {key: value for key, value in target.items() if key not in _NOT_COMPARED}
+        return None
     own_metadata = {
         key: value
         for key, value in metadata.items()
         if key not in _NAMES and not (key == "creationTimestamp" and value is None)
     }
+    proof = _Proof()
     owned_metadata = fields.get("f:metadata")
     if own_metadata:
-        if not owned_metadata or not _map(own_metadata, owned_metadata, live_metadata):
-            return False
-        rest = {key: value for key, value in fields.items() if key != "f:metadata"}
+        if not owned_metadata or not proof.mapping(own_metadata, owned_metadata, live_metadata, _METADATA):
+            return None
     elif owned_metadata and len(owned_metadata) > ("." in owned_metadata):
-        return False
-    else:
-        rest = {key: value for key, value in fields.items() if key != "f:metadata"}
-    return _map(wanted, rest, live)
+        return None
+    wanted = {key: value for key, value in target.items() if key not in _NOT_COMPARED}
+    rest = {key: value for key, value in fields.items() if key != "f:metadata"}
+    if not proof.mapping(wanted, rest, live, None):
+        return None
+    return tuple(Open(_unwound(where), wanted, present) for where, wanted, present in proof.open)
 
 
-def _map(wanted: dict[str, Any], fields: Fields, live: dict[str, Any]) -> bool:
-    if len(wanted) != len(fields) - ("." in fields):
-        return False
-    for key, value in wanted.items():
-        owned = fields.get("f:" + key)
-        if owned is None:
+_Where: TypeAlias = tuple[Any, str] | None
+"""The way to a node, from its end: where the node above is, and the key below it."""
+
+_METADATA: _Where = (None, "metadata")
+
+
+def _unwound(where: _Where) -> tuple[str, ...]:
+    parts: list[str] = []
+    while where is not None:
+        where, key = where
+        parts.append(key)
+    return tuple(reversed(parts))
+
+
+class _Proof:
+    """One walk through target, owned fields and live object. False: not proven."""
+
+    __slots__ = ("open",)
+
+    def __init__(self) -> None:
+        self.open: list[tuple[_Where, Any, Any]] = []
+
+    def mapping(self, wanted: dict[str, Any], fields: Fields, live: dict[str, Any], where: _Where) -> bool:
+        if len(wanted) != len(fields) - ("." in fields):
             return False
-        present = live.get(key, _MISSING)
-        kind = type(value)
-        if kind is not type(present):
-            if present is _MISSING and not owned and not value and key in ZERO_IS_ABSENT and kind is not dict:
-                continue
-            return False
-        if kind is str:
-            if owned or value != present:
+        for key, value in wanted.items():
+            owned = fields.get("f:" + key)
+            if owned is None:
                 return False
-        elif not owned:  # a leaf, an atomic node, or a map that was empty when it was applied
-            if not _strictly_same(value, present):
+            present = live.get(key, _MISSING)
+            kind = type(value)
+            if kind is not type(present):
+                if (
+                    present is _MISSING
+                    and not owned
+                    and not value
+                    and key in ZERO_IS_ABSENT
+                    and kind is not dict
+                ):
+                    continue
                 return False
-        elif kind is dict:
-            if not _map(value, owned, present):
+            if kind is str:
+                if owned or value != present:
+                    return False
+            elif not owned:  # a leaf, an atomic node, or a map that was empty when it was applied
+                if not _strictly_same(value, present):
+                    if (kind is not dict and kind is not list) or not value:
+                        return False
+                    self.open.append(((where, key), value, present))
+            elif kind is dict:
+                if not self.mapping(value, owned, present, (where, key)):
+                    return False
+            elif kind is not list or not self.listed(value, owned, present, (where, key)):
                 return False
-        elif kind is not list or not _list(value, owned, present):
-            return False
-    return True
+        return True
 
+    def listed(self, wanted: list[Any], fields: Fields, live: list[Any], where: _Where) -> bool:
+        first = next((key for key in fields if key != "."), "")
+        if first.startswith("k:"):
+            names = tuple(key_fields(first))
+            if len(names) == 1:
+                found = self._named(wanted, fields, live, where, names[0])
+                if found is not None:
+                    return found
+            return self._keyed(wanted, fields, live, where, names)
+        return first.startswith("v:") and _set(wanted, fields, live)
 
-def _list(wanted: list[Any], fields: Fields, live: list[Any]) -> bool:
-    first = next((key for key in fields if key != "."), "")
-    if first.startswith("k:"):
-        return _keyed(wanted, fields, live)
-    return first.startswith("v:") and _set(wanted, fields, live)
+    def _named(
+        self, wanted: list[Any], fields: Fields, live: list[Any], where: _Where, name: str
+    ) -> bool | None:
+        """A list keyed by one plain text, which nearly all are; None: it is not one of them."""
+        places: dict[str, int] = {}
+        for at, item in enumerate(live):
+            text = item.get(name) if type(item) is dict else None
+            if type(text) is not str or text in places:
+                return None
+            places[text] = at
+        if len(wanted) != len(fields) - ("." in fields):
+            return False
+        before = -1
+        opened = len(self.open)
+        for item in wanted:
+            text = item.get(name) if type(item) is dict else None
+            if type(text) is not str or '"' in text or "\\" in text:
+                del self.open[opened:]
+                return None
+            key = f'k:{{"{name}":"{text}"}}'
+            owned = fields.get(key)
+            if owned is None:  # written in another way, maybe
+                del self.open[opened:]
+                return None
+            position = places.get(text)
+            # What is wanted twice does not rise.
+            if position is None or position <= before:
+                return False
+            before = position
+            if not self._item(item, owned, live[position], (where, key)):
+                return False
+        return True
+
+    def _item(self, wanted: dict[str, Any], fields: Fields, live: dict[str, Any], where: _Where) -> bool:
+        if not fields:  # an item that is replaced as a whole
+            return same(wanted, live)
+        return self.mapping(wanted, fields, live, where)
+
+    def _keyed(
+        self, wanted: list[Any], fields: Fields, live: list[Any], where: _Where, names: tuple[str, ...]
+    ) -> bool:
+        owned = {key: key_fields(key) for key in fields if key != "."}
+        if len(owned) != len(wanted):
+            return False
+        by_key = {tuple(_typed(parsed.get(name)) for name in names): key for key, parsed in owned.items()}
+        places: dict[tuple[Any, ...], int] = {}
+        for at, item in enumerate(live):
+            if type(item) is not dict:
+                return False
+            place = tuple(_typed(item.get(name)) for name in names)
+            if place in places:
+                return False
+            places[place] = at
+        order: list[int | None] = []
+        used: set[str] = set()
+        for item in wanted:
+            if type(item) is not dict:
+                return False
+            place = tuple(_typed(item.get(name)) for name in names)
+            found = by_key.get(place)
+            if found is None:
+                # a key field that the server filled in: its missing f: proves that it was a default
+                candidates = [
+                    (key, tuple(_typed(parsed.get(name)) for name in names))
+                    for key, parsed in owned.items()
+                    if all(
+                        _typed(item[name]) == _typed(parsed.get(name))
+                        if name in item
+                        else f"f:{name}" not in fields[key]
+                        for name in names
+                    )
+                ]
+                if len(candidates) != 1:
+                    return False
+                found, place = candidates[0]
+            at_live = places.get(place)
+            if at_live is None or found in used:
+                return False
+            if not self._item(item, fields[found], live[at_live], (where, found)):
+                return False
+            used.add(found)
+            order.append(at_live)
+        return _rises(order)
 
 
 def _set(wanted: list[Any], fields: Fields, live: list[Any]) -> bool:
@@ -159,50 +297,6 @@ def _set(wanted: list[Any], fields: Fields, live: list[Any]) -> bool:
     if len(positions) != len(live):
         return False
     return _rises([positions.get(name) for name in names])
-
-
-def _keyed(wanted: list[Any], fields: Fields, live: list[Any]) -> bool:
-    owned = {key: key_fields(key) for key in fields if key != "."}
-    if len(owned) != len(wanted):
-        return False
-    names = tuple(next(iter(owned.values())))
-    by_key = {tuple(_typed(parsed.get(name)) for name in names): key for key, parsed in owned.items()}
-    places: dict[tuple[Any, ...], int] = {}
-    for at, item in enumerate(live):
-        if type(item) is not dict:
-            return False
-        place = tuple(_typed(item.get(name)) for name in names)
-        if place in places:
-            return False
-        places[place] = at
-    order: list[int | None] = []
-    used: set[str] = set()
-    for item in wanted:
-        if type(item) is not dict:
-            return False
-        place = tuple(_typed(item.get(name)) for name in names)
-        found = by_key.get(place)
-        if found is None:
-            # a key field that the server filled in: its missing f: proves that it was a default
-            candidates = [
-                (key, tuple(_typed(parsed.get(name)) for name in names))
-                for key, parsed in owned.items()
-                if all(
-                    _typed(item[name]) == _typed(parsed.get(name))
-                    if name in item
-                    else f"f:{name}" not in fields[key]
-                    for name in names
-                )
-            ]
-            if len(candidates) != 1:
-                return False
-            found, place = candidates[0]
-        at_live = places.get(place)
-        if at_live is None or found in used or not _map(item, fields[found], live[at_live]):
-            return False
-        used.add(found)
-        order.append(at_live)
-    return _rises(order)
 
 
 def _rises(positions: list[int | None]) -> bool:
@@ -241,6 +335,11 @@ def key_fields(key: str) -> dict[str, Any]:
     """The key fields that a ``k:`` path names; never change the result."""
     fields: dict[str, Any] = orjson.loads(key[2:])
     return fields
+
+
+def shown_key(key: str) -> str:
+    """A ``k:`` path for people: ``[web]``."""
+    return f"[{','.join(str(value) for value in key_fields(key).values())}]"
 
 
 def find_item(items: list[Any], key: str) -> int | None:

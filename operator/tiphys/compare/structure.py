@@ -112,6 +112,14 @@ class Walk:
         rest = {key: value for key, value in target.items() if key not in _ROOT_SKIPPED}
         self._map(rest, live, node, fields, ())
 
+    def member(self, key: str, wanted: Any, live: Any, parent: Node | None, path: Path) -> None:
+        """Compare one member of an object, of which our entry names nothing inside.
+
+        Raises:
+            Different: applying would change it.
+        """
+        self._map({key: wanted}, {key: live}, parent, {f"f:{key}": {}}, path[:-1])
+
     def _doubt(self, path: Path, wanted: Any, live: Any, why: str) -> None:
         self.doubts.append(Doubt(path, wanted, live, why))
 

@@ -25,14 +25,16 @@ from tiphys.compare import merging
 from tiphys.compare.ignore import Exclusion
 from tiphys.compare.ownership import (
     FIELD_MANAGER,
+    Open,
     foreign_fields,
+    nearly_proves,
     own_fields,
-    proves,
+    shown_key,
 )
 from tiphys.compare.removals import removed_by_apply, removed_by_patch
 from tiphys.compare.rules import Rules
 from tiphys.compare.schemas import metadata_node, schema_named
-from tiphys.compare.strategic import merge
+from tiphys.compare.strategic import child, merge
 from tiphys.compare.structure import APPLY, MERGE, Different, Doubt, Path, Walk, dotted
 from tiphys.compare.threeway import content_patch, last_applied
 from tiphys.resources.identity import Manifest, key_of
@@ -73,6 +75,7 @@ class Prediction(Struct, frozen=True):
 
 
 _PROVEN = Verdict(SAME, "managedFields prove that an apply would change nothing")
+_PROVEN_WITH_DEFAULTS = Verdict(SAME, "managedFields and the schema prove that an apply would change nothing")
 _EQUAL = Verdict(SAME, "every desired value lives and nothing would be removed")
 _EQUAL_IGNORING = Verdict(SAME, "what differs is ignored", ignoring=True)
 _EXTRA = Verdict(SAME, "there is no target")
@@ -110,9 +113,15 @@ def _compare(target: Manifest | None, live: Manifest | None, rules: Rules) -> Ve
         return Verdict(UNDECIDED, reason, _digest([Doubt(("apiVersion",), reason, None, reason)]))
     server_side = rules.applies_server_side(target)
     fields = own_fields(live)
-    if fields is not None and proves(target, live, fields) and (server_side or not _has_original(live)):
-        return _PROVEN
-    verdict = _judge(target, live, server_side)
+    nodes: tuple[Open, ...] | None = None
+    if fields is not None and (server_side or not _has_original(live)):
+        nodes = nearly_proves(target, live, fields)
+        if nodes == ():
+            return _PROVEN
+    if nodes is not None and server_side:
+        verdict = _judge_open(target, nodes)
+    else:
+        verdict = _judge(target, live, server_side)
     if verdict.outcome == SAME:
         return verdict
     exclusion = rules.exclusion(key_of(target))
@@ -131,6 +140,32 @@ def _compare(target: Manifest | None, live: Manifest | None, rules: Rules) -> Ve
     if ignoring.outcome == UNDECIDED and verdict.outcome == DIFFERENT:
         return replace(ignoring, ignoring=True)
     return ignoring
+
+
+def _judge_open(target: Manifest, nodes: Sequence[Open]) -> Verdict:
+    """The verdict of :func:`_judge` where all but these nodes is proven: an apply replaces each as a
+    whole, and the server may fill in what it does not say."""
+    schema = schema_named(target["apiVersion"], target["kind"])
+    walk = Walk(APPLY, custom=schema is None)
+    try:
+        for node in nodes:
+            parent = schema.root if schema is not None else None
+            *above, key = node.path
+            if above and above[0] == "metadata":
+                parent, above = metadata_node(), above[1:]
+            for part in above:
+                is_item = part.startswith("k:")
+                parent = child(parent, part) if not is_item else parent.item if parent is not None else None
+            path = tuple(shown_key(part) if part.startswith("k:") else part for part in node.path)
+            walk.member(key, node.wanted, node.present, parent, path)
+    except Different as difference:
+        return Verdict(DIFFERENT, str(difference))
+    return _of_doubts(walk) if walk.doubts else _PROVEN_WITH_DEFAULTS
+
+
+def _of_doubts(walk: Walk) -> Verdict:
+    first = walk.doubts[0]
+    return Verdict(UNDECIDED, f"{dotted(first.path)}: {first.why}", _digest(walk.doubts))
 
 
 def _has_original(live: Manifest) -> bool:
@@ -159,8 +194,7 @@ def _judge(target: Manifest, live: Manifest, server_side: bool) -> Verdict:
         return _EQUAL
     if not server_side and content_patch(target, live, last_applied(live)) is None:
         return _EQUAL
-    first = walk.doubts[0]
-    return Verdict(UNDECIDED, f"{dotted(first.path)}: {first.why}", _digest(walk.doubts))
+    return _of_doubts(walk)
 
 
 def _is_target(original: Manifest, target: Manifest) -> bool:
