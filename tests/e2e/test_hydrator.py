@@ -210,6 +210,32 @@ def test_a_staging_branch(story: Story) -> None:
     story.wait_synced()
 
 
+def test_only_commits_that_concern_it(story: Story) -> None:
+    """The annotation manifest-generate-paths governs the dry source (sources.md 15)."""
+    dry = story.commit({"app/c.yaml": config_map("one")})
+    create(story, "app")
+    story.annotate(**{"manifest-generate-paths": "."})
+    wait_hydrated(story, dry)
+    elsewhere = story.commit({"elsewhere": "x"})
+    story.annotate(hydrate="normal")
+    app = story.wait(
+        "looked at",
+        lambda app: "argocd.argoproj.io/hydrate" not in (app["metadata"].get("annotations") or {}),
+    )
+    state = app["status"]["sourceHydrator"]
+    assert (state["lastComparedDryRevision"], state["currentOperation"]["drySHA"]) == (elsewhere, dry)
+    # rewritten history: what was compared is gone
+    story.git("reset", "-q", "--hard", dry)
+    anew = story.commit({"elsewhere": "y"}, "rewritten")
+    story.git("reflog", "expire", "--expire=now", "--all")
+    story.git("gc", "-q", "--prune=now")
+    concerned = story.commit({"app/c.yaml": config_map("two")})
+    story.annotate(hydrate="normal")
+    wait_hydrated(story, concerned)
+    assert anew != elsewhere
+    assert story.git("log", "-1", "--format=%s", "env/dev") == f"{concerned[:7]}: change"
+
+
 def test_a_branch_that_somebody_deleted_comes_back(story: Story) -> None:
     dry = story.commit({"app/c.yaml": config_map("one")})
     create(story, "app")

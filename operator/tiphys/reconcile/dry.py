@@ -87,15 +87,23 @@ class DrySources:
                 return DryLook.CHANGED, sha
             if sha == before:
                 return DryLook.SAME, sha
-            source = member.hydrator.dry_source.as_source()
-            paths = refresh_paths((app.metadata.annotations or {}).get(PATHS_ANNOTATION, ""), source.path)
-            if paths:
-                changed = await self._git.changed_paths(self._repository(member), before, sha)
-                return (DryLook.CHANGED if is_affected(paths, changed) else DryLook.SAME), sha
-            return DryLook.CHANGED, sha
         except SourceError as error:
             log.warning("the dry source cannot be looked at: %s", error, extra={"app": str(app.key)})
             return DryLook.UNKNOWN, ""
+        return (DryLook.CHANGED if await self._concerns(member, before, sha) else DryLook.SAME), sha
+
+    async def _concerns(self, member: Member, before: str, sha: str) -> bool:
+        """Whether what changed between two commits may change what the Application's source renders to,
+        by its annotation ``manifest-generate-paths``."""
+        annotation = (member.app.metadata.annotations or {}).get(PATHS_ANNOTATION, "")
+        paths = refresh_paths(annotation, member.hydrator.dry_source.path)
+        if not paths:
+            return True
+        try:
+            changed = await self._git.changed_paths(self._repository(member), before, sha)
+        except SourceError:
+            return True  # the old commit is gone: anything may have changed
+        return is_affected(paths, changed)
 
     async def resolve(self, member: Member, *, max_age: float | None = CHANGED_NOW) -> str:
         """The commit of the dry revision, by an answer that is at most ``max_age`` seconds old (None:
