@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.controlplane.kubectl import Kubectl
-from tests.e2e.story import Story, sync_status
+from tests.e2e.story import APPLICATIONS, Story, sync_status
 
 
 def definition(group: str, **fields: Any) -> dict[str, Any]:
@@ -95,5 +95,10 @@ def test_an_object_nested_too_deeply_costs_its_own_application_only(
     assert not app["status"].get("conditions")
     other.kubectl("delete", f"gears.{group}", "gear", "-n", other.namespace)  # the watch lives
     other.wait("without its gear", lambda app: sync_status(app) == "OutOfSync")
+    finalizers = '{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}'
+    place = (APPLICATIONS, story.name, "-n", story.control)
+    story.kubectl("patch", *place, "--type=merge", "-p", finalizers)
+    story.kubectl("delete", *place, "--wait=false")
+    story.wait_condition("DeletionError", text)  # it might be one to keep
     story.kubectl("delete", f"gears.{group}", "gear", "-n", story.namespace)
-    story.wait("without the broken gear", lambda app: not app["status"].get("conditions"))
+    story.kubectl("wait", "--for=delete", *place, "--timeout=60s")

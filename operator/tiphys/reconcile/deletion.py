@@ -45,6 +45,17 @@ from tiphys.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 RECHECK = 5.0
+
+
+class UnreadableObject(KubeError):
+    """``key`` names a live object that cannot be decoded; ``why`` is for people."""
+
+    def __init__(self, key: ResourceKey, why: str):
+        super().__init__(f"{key}: {why}")
+        self.key = key
+        self.why = why
+
+
 DELETE_HOOKS = {
     PRE_DELETE: engine.PRE_DELETE,
     POST_DELETE: engine.POST_DELETE,
@@ -183,11 +194,17 @@ def _unseen(handle: ClusterHandle, app: Application) -> str:
 
 
 async def _live_objects(handle: ClusterHandle, situation: Situation) -> list[Manifest]:
-    """Live objects tracked to the Application that nothing else owns."""
+    """Live objects tracked to the Application that nothing else owns.
+
+    Raises:
+        UnreadableObject: one of them cannot be decoded, so nobody knows whether it may be deleted.
+    """
     objects: list[Manifest] = []
     for key, record in handle.cache.managed(situation.instance).items():
         if not record.is_root:
             continue
+        if record.unreadable:
+            raise UnreadableObject(key, record.unreadable)
         manifest = await handle.cache.manifest(key, GVK(key.group, record.version, key.kind))
         if manifest is not None:
             objects.append(manifest)

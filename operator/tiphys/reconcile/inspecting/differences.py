@@ -133,6 +133,8 @@ class _Maker:
     async def _found(self, pair: Pair) -> _Found:
         target = pair.target.manifest() if pair.target is not None else None
         nothing = Prediction(None, None)
+        if pair.live is not None and pair.live.unreadable:
+            return _Found(target, None, nothing, failed=True)
         try:
             live = None
             if pair.live is not None:
