@@ -86,6 +86,34 @@ async def test_a_client_that_leaves_takes_its_request_along(desk: Desk) -> None:
     await desk.until(lambda told: told["gone"] == gone + 1 and told["waiting"] == 0)
 
 
+async def test_a_service_that_takes_the_connection_and_says_nothing(desk: Desk) -> None:
+    """``connectionTimeout`` counts until TLS stands."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    text = f"connectionTimeout: 200ms\nservices: [{{url: 'https://127.0.0.1:{port}'}}]"
+    async with server:
+        await desk.setting(**{"extension.config.silent": text})
+        given = desk.given()
+        await desk.admin.until("/extensions/silent/", lambda a: a.status == 502, headers=given, token="")
+    await desk.setting(**{"extension.config.silent": None})
+
+
+async def test_a_client_that_leaves_in_the_middle(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Its fault is not told as the service's."""
+    reader, writer = await asyncio.open_connection(*desk.admin.target.rsplit(":", 1))
+    given = "".join(f"{name}: {value}\r\n" for name, value in desk.given().items())
+    writer.write(f"GET /extensions/plain/do/download?mib=64 HTTP/1.1\r\nHost: x\r\n{given}\r\n".encode())
+    await reader.readexactly(MIB)
+    writer.transport.abort()
+    assert (await desk.ask("plain/")).status == 200
+    assert "service failed" not in caplog.text
+
+
 async def test_a_service_that_breaks_off(desk: Desk) -> None:
     """Before it answered: 502; later: an answer that cannot be taken for a whole one."""
     answer = await desk.ask("plain/do/break?when=head")

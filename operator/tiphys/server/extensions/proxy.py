@@ -9,7 +9,7 @@ the client with a broken answer, not with one that looks whole.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import aiohttp
 import msgspec
@@ -52,7 +52,7 @@ async def pass_on(request: web.Request, forward: Forward) -> web.StreamResponse:
     """Make the request, and the answer of the service the answer of ours.
 
     Raises:
-        ConnectionError: the answer broke off; the client is disconnected.
+        ConnectionError: the answer broke off, or the client left; the client is disconnected.
         BodyProblem: the client's body did not arrive, before there was an answer.
     """
     body = _Body(request, forward.body_seconds) if request.can_read_body else None
@@ -63,35 +63,68 @@ async def pass_on(request: web.Request, forward: Forward) -> web.StreamResponse:
         response: web.StreamResponse | None = None
         try:
             async with session.request(
-                request.method,
-                forward.url,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
+                request.method, forward.url, headers=headers, data=body, allow_redirects=False
             ) as answer:
                 response = _begun(answer, forward.cookies)
-                await response.prepare(request)
+                client = _Client(request, response, forward.write_seconds)
+                await client.begin()
                 async for part in answer.content.iter_any():
-                    async with asyncio.timeout(forward.write_seconds):
-                        await response.write(part)
-                async with asyncio.timeout(forward.write_seconds):
-                    await response.write_eof()
+                    await client.write(part)
+                await client.end()
                 if body is not None and not request.content.at_eof():
                     answer.close()  # it was answered without being read; nobody waits for the rest
                 return response
+        except _ClientLeft:
+            raise ConnectionError("the client left") from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            if body is not None and body.problem and (response is None or not response.prepared):
+            has_begun = response is not None and response.prepared
+            if body is not None and body.problem and not has_begun:
                 raise body.problem from None
             log.warning(
                 "an extension's service failed: %s",
                 type(error).__name__,
                 extra={"service": forward.backend.way.origin},
             )
-            if response is None or not response.prepared:
+            if not has_begun:
                 return _bad_gateway(request, forward.cookies)
-            if request.transport is not None:
-                request.transport.abort()
+            _cut(request)
             raise ConnectionError("the answer broke off") from None
+
+
+class _ClientLeft(Exception):
+    """The client is gone, or took nothing for too long."""
+
+
+class _Client:
+    """The answer to the client; whatever is wrong with it is :class:`_ClientLeft`."""
+
+    def __init__(self, request: web.Request, response: web.StreamResponse, seconds: float):
+        self._request = request
+        self._response = response
+        self._seconds = seconds
+
+    async def begin(self) -> None:
+        await self._within(self._response.prepare(self._request))
+
+    async def write(self, part: bytes) -> None:
+        await self._within(self._response.write(part))
+
+    async def end(self) -> None:
+        await self._within(self._response.write_eof())
+
+    async def _within(self, step: Awaitable[object]) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await step
+        except (TimeoutError, OSError):
+            _cut(self._request)
+            raise _ClientLeft from None
+
+
+def _cut(request: web.Request) -> None:
+    """Disconnect, so that half of an answer is not taken for a whole one."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 class _Body:
