@@ -71,11 +71,13 @@ class Operator:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         name: str = "tiphys",
+        role: str = "",
         seconds: float = 30,
     ) -> Operator:
         """Start it under its ServiceAccount and return when it says that it is ready.
 
-        ``folder`` gets its kubeconfig, log, pid file and caches.
+        ``folder`` gets its kubeconfig, log, pid file and caches. ``role`` is the only one that runs;
+        without it all do.
 
         Raises:
             ProgramFailed: it ended or was not ready; with the end of its log.
@@ -97,9 +99,7 @@ class Operator:
             "run",
             f"--kubeconfig={kubeconfig}",
             f"--namespace={namespace}",
-            f"--controller-metrics-port={port}",
-            "--server-metrics-port=0",
-            f"--port={api_port}",
+            *_ports(role, port, api_port),
             *arguments,
         ]
         program = Program.start(name, command, folder=folder, env=clean | dict(environment or {}))
@@ -112,6 +112,7 @@ class Operator:
         return operator
 
     def is_ready(self) -> bool:
+        """Whether its /readyz says so."""
         try:
             with urllib.request.urlopen(f"{self.metrics_url}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -131,3 +132,13 @@ class Operator:
     def kill(self) -> None:
         """SIGKILL to it and its children."""
         self.program.kill()
+
+
+def _ports(role: str, metrics: int, api: int) -> list[str]:
+    """Flags for the listeners of a role; ``metrics`` is where ``/readyz`` is, too."""
+    controller = [f"--controller-metrics-port={metrics}"]
+    if role == "controller":
+        return [f"--role={role}", *controller]
+    if role == "server":
+        return [f"--role={role}", f"--server-metrics-port={metrics}", f"--port={api}"]
+    return [*controller, "--server-metrics-port=0", f"--port={api}"]

@@ -31,6 +31,7 @@ class Api:
 
     def __init__(self, base: str, certificate: str, token: str = ""):
         self.base = base
+        self.certificate = certificate
         self.token = token
         context = ssl.create_default_context(cadata=certificate)
         context.check_hostname = False  # it is called by address
