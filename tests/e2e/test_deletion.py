@@ -63,9 +63,20 @@ def test_an_unreachable_cluster_does_not_lose_the_application(story: Story) -> N
     story.kubectl("apply", "-n", CONTROL_NAMESPACE, "-f", "-", stdin=DEAD_CLUSTER)
     try:
         story.wait_condition("ComparisonError", "Failed to load live state")
+        story.sync()
+        state = story.wait_operation("Error")
+        assert state["syncResult"]["source"] == story.get()["spec"]["source"]
+        assert state["message"].startswith(f"Failed to get destination cluster: cluster {IN_CLUSTER_DEAD}: ")
         story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--wait=false")
         app = story.wait_condition("DeletionError", IN_CLUSTER_DEAD)
         assert RESOURCES in app["metadata"]["finalizers"]
+        place = ("-n", CONTROL_NAMESPACE, f"--field-selector=involvedObject.name={story.name}")
+        events = story.kubectl.json("get", "events", *place)["items"]
+        told = {event["reason"]: (event["type"], event["message"]) for event in events}
+        kind, message = told["StatusRefreshed"]
+        assert kind == "Warning"
+        assert message.startswith("Unable to delete application resources: ")
+        assert told["OperationCompleted"][1] == f"Sync operation to  failed: {state['message']}"
     finally:
         story.kubectl("delete", "secret", "dead-cluster", "-n", CONTROL_NAMESPACE)
 

@@ -133,6 +133,13 @@ async def _pass(
         if situation.of_project:
             text = f"Failed to load application project: {'; '.join(why for _, why in situation.found)}"
         return Pass(_failed(state, text))
+    sources = sync.sources or ((sync.source,) if sync.source else app.spec.effective_sources())
+    multiple = bool(sync.sources) or (not sync.source and app.spec.has_multiple_sources)
+    if (recorded := state.sync_result) is None:
+        # What is tried stands in the result from the beginning: automation goes by it (17.3).
+        seed = SyncOperationResult(revision=sync.revision, revisions=sync.revisions)
+        recorded = _result(seed, (), sources, multiple)
+        state = with_changes(state, sync_result=recorded)
     if (blocked := _blocked(services, situation, state)) is not None:
         return Pass(blocked)
     try:
@@ -140,8 +147,7 @@ async def _pass(
     except ClusterNotReady as error:
         return Pass(_failed(state, f"Failed to get destination cluster: {error}"))
 
-    sources = sync.sources or ((sync.source,) if sync.source else app.spec.effective_sources())
-    pinned = _pinned(sync, state.sync_result, len(sources))
+    pinned = _pinned(sync, recorded, len(sources))
     manifests = manifests_of(sync)
     if comparison is None or manifests or not _serves(comparison, app, sources, pinned):
         desired, found = await load_desired(
@@ -156,8 +162,8 @@ async def _pass(
         )
         comparison = await compare_now(services, situation, handle, desired, found)
 
-    multiple = bool(sync.sources) or (not sync.source and app.spec.has_multiple_sources)
-    state = with_changes(state, sync_result=_result(state.sync_result, comparison, sources, multiple))
+    result = _result(recorded, comparison.revisions, sources, multiple)
+    state = with_changes(state, sync_result=result)
     shared = [text for kind, text in comparison.found if kind == kinds.SHARED_RESOURCE_WARNING]
     if shared and "FailOnSharedResource=true" in (sync.sync_options or ()):
         state = with_changes(state, phase=FAILED, message=f"Shared resource found: {shared[0]}")
@@ -207,23 +213,23 @@ def _blocked(services: Services, situation: Situation, state: OperationState) ->
 
 
 def _result(
-    recorded: SyncOperationResult | None,
-    comparison: Comparison,
+    recorded: SyncOperationResult,
+    revisions: Sequence[str],
     sources: Sequence[ApplicationSource],
     multiple: bool,
 ) -> SyncOperationResult:
     """The result so far; later passes stay on its revisions."""
     result = msgspec.structs.replace(
-        recorded or SyncOperationResult(),
+        recorded,
         source=ApplicationSource() if multiple else sources[0],
         sources=tuple(sources) if multiple else (),
     )
-    if not comparison.revisions:
+    if not revisions:
         return result
     return msgspec.structs.replace(
         result,
-        revision="" if multiple else comparison.revisions[0],
-        revisions=comparison.revisions if multiple else (),
+        revision="" if multiple else revisions[0],
+        revisions=tuple(revisions) if multiple else (),
     )
 
 
@@ -264,9 +270,9 @@ def _stored_phase(app: Application) -> str:
     return state.phase if state is not None else ""
 
 
-def _pinned(sync: SyncOperation, result: SyncOperationResult | None, count: int) -> tuple[str, ...]:
+def _pinned(sync: SyncOperation, result: SyncOperationResult, count: int) -> tuple[str, ...]:
     """The revisions to use: those of an earlier pass, else the operation's, else none."""
-    if result is not None and (result.revisions or result.revision):
+    if result.revisions or result.revision:
         return result.revisions or (result.revision,)
     if sync.revisions or sync.revision:
         return sync.revisions or (sync.revision,)
