@@ -16,6 +16,7 @@ import pytest
 
 from tests.controlplane import ControlPlane
 from tests.controlplane.installation import SERVICE_ACCOUNT, Operator
+from tests.e2e.api import log_in, secret_of
 from tests.e2e.installed import install_elsewhere, secret, uninstall_elsewhere
 from tests.e2e.story import APPLICATIONS, IN_CLUSTER, Story, conditions, config_map, results, sync_status
 from tests.e2e.test_clusters import bearer, deployer, other_url
@@ -190,3 +191,26 @@ def test_the_whole_cluster_without_rights_is_told(story: Story, home: tuple[str,
     told = json.dumps(conditions(app))
     assert "at the cluster scope" in told
     assert "restrict the cluster's Secret to namespaces" in told
+
+
+def test_the_api_has_the_rights_it_needs(story: Story, home: tuple[str, Operator]) -> None:
+    """Sessions, what it stores, and changes of Applications: all of that is in its own namespace."""
+    namespace, operator = home
+    api = log_in(operator, story.kubectl, namespace)
+    story.commit({"app/one.yaml": config_map("one")})
+    body = {"repo": f"file://{story.repository}", "username": "ada", "password": "s3cret-word"}
+    api.done("POST", "/api/v1/repositories", body)
+    spec = story.application()["spec"]
+    api.done("POST", "/api/v1/applications", {"metadata": {"name": story.name}, "spec": spec})
+    app = f"/api/v1/applications/{story.name}"
+    assert api.done("GET", f"{app}/events")
+    patch = {"patch": '{"metadata":{"labels":{"team":"x"}}}', "patchType": "merge"}
+    assert api.done("PATCH", app, patch)["metadata"]["labels"] == {"team": "x"}
+    # its own cluster is none of its business: the caller learns which right is missing, and where
+    story.wait_condition("ComparisonError", "is forbidden")
+    refused = api.call("GET", f"{app}/resource-tree")
+    assert refused.status >= 400 or not refused.json.get("nodes")
+    api.done("DELETE", f"{app}?cascade=false")
+    assert api.call("GET", "/auth/logout", Cookie=f"argocd.token={api.token}").status == 303
+    assert api.call("GET", "/api/v1/applications").status == 401
+    assert "revoked" in secret_of(story.kubectl, namespace, "tiphys-sessions")

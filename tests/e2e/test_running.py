@@ -349,19 +349,30 @@ def test_without_permission_other_namespaces_are_left_alone(
 
 
 def test_watching_leaves_no_trace(story: Story, running: Callable[..., Operator]) -> None:
-    """Nor in projects, ConfigMaps and Secrets: nothing of them is written at all."""
+    """Nor in projects, sets, ConfigMaps and Secrets: nothing of them is written at all."""
     kubectl = story.kubectl
 
     def objects() -> dict[str, str]:
-        kinds = "configmaps,secrets,appprojects.argoproj.io"
+        kinds = "configmaps,secrets,appprojects.argoproj.io,applicationsets.argoproj.io"
         items = kubectl.json("get", kinds, "-n", story.control, "--show-managed-fields=true")["items"]
         return {f"{each['kind']}/{each['metadata']['name']}": json.dumps(each["metadata"]) for each in items}
 
     put_secret(
         kubectl, "repository-trace", "repository", {"url": "https://git.example/x"}, namespace=story.control
     )
+    template = {key: story.application()[key] for key in ("metadata", "spec")}
+    family = {"generators": [{"list": {"elements": []}}], "template": template}
+    story.apply(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "ApplicationSet",
+            "metadata": {"name": "trace", "namespace": story.control},
+            "spec": family,
+        }
+    )
     running()
     before = objects()
+    assert "ApplicationSet/trace" in before
     story.commit({"app/one.yaml": config_map("one")})
     story.create_application(syncPolicy=story.automated())
     app = story.wait_synced()
