@@ -1,6 +1,9 @@
 """Commits of hydrated manifests on real remotes (sources.md 21.4, 18.4)."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from tiphys.sources.errors import AccessDenied, RepositoryUnreachable, SourceErr
 from tiphys.sources.git import GitStore, Trust
 from tiphys.sources.git.branches import BranchCommit, Content
 
+ROOT = Path(__file__).resolve().parents[3]
 DRY = "d" * 40
 NOTES = "refs/notes/hydrator.metadata"
 SECRET = "s3cr3t-p4ssw0rd"
@@ -221,9 +225,62 @@ async def test_a_protected_branch(remote: GitRepo, tmp_path: Path, store: GitSto
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'only robots push here'\nexit 1\n")
     hook.chmod(0o755)
-    said = r"pre-receive hook declined.*only robots push here.*write credentials"
+    said = r"failed to push to env/dev: .*pre-receive hook declined.*only robots push here.*write credentials"
     with HttpGitServer(tmp_path / "remote") as server, pytest.raises(AccessDenied, match=said):
         await store.commit(Repository(url=f"{server.url}/app"), commit_of({"app/m": "1"}))
+
+
+async def test_a_note_that_was_not_pushed(remote: GitRepo, store: GitStore) -> None:
+    """As after a kill between the two pushes."""
+    repository = Repository(url=remote.url)
+    first = await store.commit(repository, commit_of({"app/m": "1"}))
+    remote.git("update-ref", "-d", NOTES)
+    second = await store.commit(repository, commit_of({"app/m": "1"}))
+    assert (second.sha, second.written) == (first.sha, False)
+    assert note(remote, "env/dev") == DRY
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from tests.sources.git.test_branches import commit_of
+from tiphys.settings.repositories import Repository
+from tiphys.sources.git import GitStore
+
+async def main():
+    root, url, text = sys.argv[1:]
+    async with GitStore(Path(root)) as store:
+        await store.commit(Repository(url=url), commit_of({"app/m": text}, dry=text * 40))
+
+asyncio.run(main())
+"""
+
+
+def test_killed_at_every_request(remote: GitRepo, tmp_path: Path) -> None:
+    """Each life ends one request later than the one before; in the end all is there, once."""
+    child: subprocess.Popen[bytes] | None = None
+    left = 0
+
+    def interrupt(path: str) -> None:
+        nonlocal left
+        left -= 1
+        if not left and child is not None:
+            child.kill()
+
+    with HttpGitServer(tmp_path / "remote") as server:
+        server.interrupt = interrupt
+        for life in range(1, 20):
+            left = life
+            arguments = [str(tmp_path / "store"), f"{server.url}/app", "1"]
+            child = subprocess.Popen([sys.executable, "-c", CHILD, *arguments], cwd=ROOT)
+            code = child.wait(60)
+            assert code in (0, -signal.SIGKILL)
+            if not code:
+                break
+        assert life > 5, "it died often"
+    assert log(remote) == ["abc: change", "Initial commit for env/dev"]
+    assert remote.git("show", "env/dev:app/m") == "1"
+    assert note(remote, "env/dev") == "1" * 40
 
 
 async def test_https(remote: GitRepo, tmp_path: Path, store: GitStore, authority: Authority) -> None:

@@ -290,14 +290,11 @@ class _BranchWriter:
         if any(_is_race(line) for line in refused):
             raise Outrun
         if refused:
-            said = [line for line in finished.stderr.splitlines() if line.startswith("remote: ")]
-            text = "; ".join(
-                [line.split("\t")[-1] for line in refused]
-                + [line[8:].strip() for line in said if line[8:].strip()]
-            )
+            words = [line[8:].strip() for line in finished.stderr.splitlines() if line.startswith("remote: ")]
+            text = "; ".join([*map(_refusal, refused), *(each for each in words if each)])
             raise AccessDenied(
                 "PermissionDenied",
-                f"failed to push: {text}; let the repository's write credentials push to this branch",
+                f"failed to push to {text}; let the repository's write credentials push there",
                 repository=self._url,
             )
         raise self._failure(finished, "failed to push")
@@ -345,6 +342,12 @@ def _identity(commit: BranchCommit) -> dict[str, str]:
 
 
 _RACES = ("cannot lock ref", "failed to update ref", "reference already exists", "incorrect old value")
+
+
+def _refusal(line: str) -> str:
+    """``branch: reason`` of a line of ``push --porcelain``."""
+    _, refs, reason = (*line.split("\t"), "", "")[:3]
+    return f"{refs.rpartition(':')[2].removeprefix('refs/heads/')}: {reason}"
 
 
 def _is_race(line: str) -> bool:
