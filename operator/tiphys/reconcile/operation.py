@@ -41,6 +41,7 @@ from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, SpecProblems, situate
 from tiphys.reconcile.statuses import status_patch
 from tiphys.reconcile.syncing import client_for, run_engine
+from tiphys.reconcile.unexpected import FORESEEN, failure_of
 from tiphys.reconcile.writing import TooLarge
 from tiphys.resources.application import (
     Application,
@@ -97,6 +98,12 @@ async def advance(services: Services, app: Application, comparison: Comparison |
         done = await _pass(services, app, state, comparison)
     except TooLarge:
         return await complete(services, newest(services, app), _failed(begun, STATUS_TOO_LARGE), Pass(begun))
+    except FORESEEN:
+        raise
+    except Exception as error:
+        log.exception("an operation ends by a fault", extra={"app": str(app.key)})
+        reached = newest(services, app).status.operation_state or begun
+        done = Pass(_failed(reached, failure_of(error)))
     state = done.state
     app = newest(services, app)
 

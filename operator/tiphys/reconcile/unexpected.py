@@ -2,19 +2,30 @@
 
 Without it a fault of ours would leave the last state standing (Synced, Healthy) while nothing is
 looked at any more. The condition names the kind of the fault only: an exception's text may hold
-anything. The next look that succeeds takes it away.
+anything. The next look that succeeds takes it away. An operation ends by such a fault (sync.md 17.1):
+it would be met again in each pass, and nothing else could be done with the application.
 """
 
 from datetime import datetime
 
 from msgspec.structs import replace
 
+from tiphys.kube.errors import ApiError, ClusterUnreachable
 from tiphys.reconcile import conditions as kinds
+from tiphys.reconcile.clusters import ClusterPending
 from tiphys.reconcile.conditions import set_conditions
 from tiphys.reconcile.statuses import status_patch
-from tiphys.reconcile.writing import ApplicationWriter
+from tiphys.reconcile.writing import ApplicationWriter, Stale, Vanished
 from tiphys.resources.application import Application
 from tiphys.resources.times import to_timestamp
+
+FORESEEN = (Stale, Vanished, ClusterPending, ApiError, ClusterUnreachable)
+"""Ends of a pass that are no fault: it is made again."""
+
+
+def failure_of(error: Exception) -> str:
+    """The message of an operation that ended by a fault of ours."""
+    return f"internal error ({type(error).__name__}): the log of the application controller has the details"
 
 
 async def tell(writer: ApplicationWriter, app: Application, error: Exception, now: datetime) -> None:
