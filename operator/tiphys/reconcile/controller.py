@@ -26,7 +26,7 @@ from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import Level, Refresh, asked_refresh, decide_refresh
 from tiphys.reconcile.retrying import COMPLETED, belongs_to
 from tiphys.reconcile.services import Services
-from tiphys.reconcile.unexpected import tell
+from tiphys.reconcile.unexpected import FORESEEN, tell
 from tiphys.reconcile.writing import Stale, TooLarge, Vanished
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey, Manifest
@@ -40,9 +40,6 @@ RETRY_UNREACHABLE = 10.0
 TOGETHER = 5.0  # seconds: looks without any event come in steps of these
 RULES_SETTLE = (2.0, 6.0)
 """Seconds after a change of a definition or a webhook; they come in bursts, and for many at once."""
-
-FORESEEN = (Stale, Vanished, ClusterPending, ApiError, ClusterUnreachable)
-"""Ends of a pass that :meth:`Controller.process` deals with."""
 
 
 class Controller:
