@@ -35,7 +35,7 @@ from tiphys.resources.identity import AppKey
 from tiphys.resources.project import AppProject
 from tiphys.resources.spec import SourceHydrator
 from tiphys.settings.repositories import Repository, without_credentials
-from tiphys.sources.errors import SourceError
+from tiphys.sources.errors import AccessDenied, SourceError
 from tiphys.sources.git.branches import BranchCommit, Content
 from tiphys.sources.git.options import GitRequest
 from tiphys.sources.git.store import GitStore
@@ -203,7 +203,10 @@ class DrySources:
                 ),
             )
         except (SourceError, TextProblem) as error:
-            raise HydrationError(f"failed to commit hydrated manifests: {error}") from error
+            cure = ""
+            if isinstance(error, AccessDenied) and not repository.has_own_credentials:
+                cure = "; a Secret of the type repository-write or repo-write-creds says how to push there"
+            raise HydrationError(f"failed to commit hydrated manifests: {error}{cure}") from error
 
     async def _push(self, repository: Repository, commit: BranchCommit) -> str:
         shown = without_credentials(repository.url)
