@@ -177,8 +177,10 @@ def test_node_json_has_the_reference_names() -> None:
         "resourceVersion": "1",
         "images": ["i:1"],
     }
-    summary = summarize(store, [top.key])
+    summary = summarize(store, [top.key], everything)
     assert (summary.external_urls, summary.images, summary.is_app_of_apps) == (("http://x",), ("i:1",), False)
+    summary = summarize(store, [top.key], lambda record: record.key != top.key)  # what a project forbids
+    assert (summary.external_urls, summary.images) == ((), ())
 
 
 def test_hosts_sum_requests_of_own_and_other_pods() -> None:

@@ -97,23 +97,49 @@ def test_conditions(spec: dict[str, Any], rules: dict[str, Any], messages: list[
     assert found == tuple(("InvalidSpecError", message) for message in messages)
 
 
+ANYWHERE = [{"server": "*", "namespace": "*"}]
+
+
 @pytest.mark.parametrize(
-    ("destination", "message"),
+    ("destination", "allowed", "message"),
     [
-        ({"namespace": "shop"}, "Destination server missing from app spec"),
+        ({"namespace": "shop"}, [], "Destination server missing from app spec"),
         (
             {"server": SERVER, "name": "in-cluster"},
+            [],
             f"application destination can't have both name and server defined: in-cluster {SERVER}",
         ),
-        ({"name": "nowhere"}, "there are no clusters with this name: nowhere"),
+        ({"name": "nowhere"}, ANYWHERE, "there are no clusters with this name: nowhere"),
+        (
+            {"name": "nowhere"},
+            [{"name": "no*", "namespace": "*"}],
+            "there are no clusters with this name: nowhere",
+        ),
+        ({"name": "nowhere", "namespace": "n"}, [{"name": "some*", "namespace": "*"}], None),
+        ({"name": "nowhere", "namespace": "n"}, [{"name": "no*", "namespace": "shop"}], None),
+        ({"server": "https://nowhere", "namespace": "n"}, [{"server": SERVER, "namespace": "*"}], None),
+        ({"server": "https://nowhere/", "namespace": "n"}, [], None),
     ],
 )
-def test_destination_that_means_no_cluster(destination: dict[str, str], message: str) -> None:
+def test_destination_that_means_no_cluster(
+    destination: dict[str, str], allowed: list[dict[str, str]], message: str | None
+) -> None:
+    """``None``: the same is said as of a cluster that is there and not permitted."""
     given = app(source=SOURCE, destination=destination)
     with pytest.raises(DestinationError) as caught:
         SETTINGS.clusters.resolve(given.spec.destination)
-    found = validate_application(given, project(), caught.value, SETTINGS)
-    assert [text for _, text in found] == [NOT_PERMITTED, message]
+    found = validate_application(given, project(destinations=allowed), caught.value, SETTINGS)
+    name = destination.get("name") or "https://nowhere"
+    refused = (
+        f"application destination server '{name}' and namespace 'n' do not match any of the allowed "
+        "destinations in project 'shop'"
+    )
+    assert [text for _, text in found] == [NOT_PERMITTED, message or refused]
+    if message is None:
+        there = Cluster(
+            server=destination.get("server", "https://x").rstrip("/"), name=destination.get("name", "")
+        )
+        assert validate_application(given, project(destinations=allowed), there, SETTINGS) == found
 
 
 @pytest.mark.parametrize(("owner", "permitted"), [("shop", True), ("", False)])

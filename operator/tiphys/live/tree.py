@@ -107,12 +107,14 @@ def node_order(node: ResourceRef) -> str:
     return f"{node.group}/{node.kind}/{node.namespace}/{node.name}"
 
 
-def summarize(store: Store, roots: Iterable[ResourceKey]) -> ApplicationSummary:
-    """URLs and images of the walk."""
+def summarize(
+    store: Store, roots: Iterable[ResourceKey], permitted: Callable[[LiveObject], bool]
+) -> ApplicationSummary:
+    """URLs and images of the walk (9.5)."""
     urls: set[str] = set()
     images: set[str] = set()
     nested = False
-    for record in walk(store, roots, lambda _: True):
+    for record in walk(store, roots, permitted):
         nested = nested or (record.key.group, record.key.kind) == APPLICATION
         info = record.info
         if info is not None:

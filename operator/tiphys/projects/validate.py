@@ -20,11 +20,14 @@ from tiphys.resources.application import (
     SyncPolicy,
 )
 from tiphys.resources.project import AppProject
-from tiphys.settings.clusters import Cluster, DestinationError
+from tiphys.settings.clusters import Cluster, DestinationError, trim_server
 from tiphys.settings.model import Settings
 from tiphys.settings.urls import without_credentials
 
 INVALID_SPEC_ERROR = "InvalidSpecError"
+
+_SOME_SERVER = "https://"
+"""Of a cluster that is known by its name only: what rules for all servers match, and no others."""
 
 Problem = tuple[str, str]
 """Type and message of a condition."""
@@ -50,7 +53,7 @@ def validate_application(
     if stop:
         return _conditions(found)
     if isinstance(destination, DestinationError):
-        return _conditions([*found, destination.message])
+        return _conditions([*found, destination_problem(app, project, destination, settings)])
     if not permits_destination(
         project,
         server=destination.server,
@@ -59,11 +62,35 @@ def validate_application(
         scoped_clusters=settings.clusters.in_project(project.name),
     ):
         shown = destination.name if spec.destination.name else destination.server
-        found.append(
-            f"application destination server '{shown}' and namespace '{spec.destination.namespace}' "
-            f"do not match any of the allowed destinations in project '{project.name}'"
-        )
+        found.append(_no_destination(shown, app, project))
     return _conditions(found)
+
+
+def destination_problem(
+    app: Application, project: AppProject, problem: DestinationError, settings: Settings
+) -> str:
+    """What is said of a destination that is none. Of a cluster that the project does not permit the same
+    as if it were there: nobody learns which clusters there are beyond his own."""
+    asked = app.spec.destination
+    if bool(asked.name) == bool(asked.server):
+        return problem.message
+    server = trim_server(asked.server)
+    if permits_destination(
+        project,
+        server=server or _SOME_SERVER,
+        name=asked.name,
+        namespace=asked.namespace,
+        scoped_clusters=settings.clusters.in_project(project.name),
+    ):
+        return problem.message
+    return _no_destination(asked.name or server, app, project)
+
+
+def _no_destination(shown: str, app: Application, project: AppProject) -> str:
+    return (
+        f"application destination server '{shown}' and namespace '{app.spec.destination.namespace}' "
+        f"do not match any of the allowed destinations in project '{project.name}'"
+    )
 
 
 def _conditions(messages: list[str]) -> tuple[Problem, ...]:

@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tiphys.projects.validate import INVALID_SPEC_ERROR, Problem, normalize_spec, validate_application
+from tiphys.projects.validate import (
+    INVALID_SPEC_ERROR,
+    Problem,
+    destination_problem,
+    normalize_spec,
+    validate_application,
+)
 from tiphys.resources.application import Application
 from tiphys.resources.project import AppProject
 from tiphys.server.api.calls import Call
@@ -57,9 +63,9 @@ class AppValidator:
             raise unknown(f"application {name} has duplicate source name: {twice}")
         if current is not None:
             self.check_move(call, app, current)
-        destination = self._destination(app)
+        destination = self._destination(app, project)
         problems = validate_application(app, project, destination, self._state.settings)
-        if problems:
+        if problems or isinstance(destination, DestinationError):
             raise invalid_spec(name, problems)
         if check_sources:
             problems = await source_problems(self._state, app, project, destination)
@@ -85,10 +91,18 @@ class AppValidator:
         enforce(call, "applications", "update", name)
         self._access.project_of(app)
 
-    def _destination(self, app: Application) -> Cluster:
+    def _destination(self, app: Application, project: AppProject) -> Cluster | DestinationError:
+        """The cluster; what is wrong with one that the project does not permit is no matter here.
+
+        Raises:
+            ApiFailure: there is no such cluster, and the caller may know that.
+        """
+        settings = self._state.settings
         try:
-            return self._state.settings.clusters.resolve(app.spec.destination)
+            return settings.clusters.resolve(app.spec.destination)
         except DestinationError as error:
+            if destination_problem(app, project, error, settings) != error.message:
+                return error
             text = f"application destination spec for {app.metadata.name} is invalid: {error.message}"
             raise invalid_argument(text) from error
 

@@ -5,6 +5,7 @@ denied``. Only ``Create`` names what is missing. Nothing is stored whose API ser
 no answer holds a credential.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -12,7 +13,8 @@ import msgspec
 
 from tiphys.kube.client import MERGE_PATCH
 from tiphys.kube.errors import AlreadyExists, NotFound
-from tiphys.resources.identity import Manifest, ResourceKey, labels_of
+from tiphys.projects.permission import permits_app_namespace
+from tiphys.resources.identity import AppKey, Manifest, ResourceKey, labels_of
 from tiphys.resources.messages.cluster import (
     ClusterCreateRequest,
     ClusterQuery,
@@ -25,7 +27,7 @@ from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import ApiFailure, Code, invalid_argument, not_found, permission_denied
 from tiphys.server.api.invoke import unescaped
 from tiphys.server.api.rpc import Route, rpc
-from tiphys.server.guard import Guard
+from tiphys.server.guard import Guard, app_object
 from tiphys.server.services.clusters import rotating, secrets
 from tiphys.server.services.clusters.showing import shown
 from tiphys.server.services.clusters.testing import client_of, server_version
@@ -81,12 +83,13 @@ class ClusterService:
         ):
             if wanted:
                 found = tuple(each for each in found if key(each) == wanted)[:1]
-        return ClusterList(items=tuple([await self._shown(each) for each in found]))
+        counts = self._applications(call)
+        return ClusterList(items=tuple([await self._shown(call, each, counts) for each in found]))
 
     @rpc("Get", Route("GET", ONE))
     async def get(self, call: Call, request: ClusterQuery) -> Cluster:
         """One cluster."""
-        return await self._shown(self._reach(call, request, "get"))
+        return await self._shown(call, self._reach(call, request, "get"))
 
     # Writing
 
@@ -107,14 +110,14 @@ class ClusterService:
             except AlreadyExists:
                 existing = await self._namesake(cluster.server, secret["metadata"]["name"])
             else:
-                return await self._taken(answer, version)
+                return await self._taken(call, answer, version)
         before = secrets.read_secret(existing)
         name = rbac_object(secrets.usable_cluster(existing))
         if not self._guard.allows(call, "clusters", "create", name):
             # What is somebody else's is not compared: that it is taken is all there is to learn.
             self._guard.enforce_masked(call, "clusters", "get", name)
         if secrets.is_same(before, cluster):
-            return await self._taken(existing, version)
+            return await self._taken(call, existing, version)
         if request.upsert:
             return await self.update(call, ClusterUpdateRequest(cluster=cluster))
         raise spec_differs("cluster", secrets.spec_of(before), secrets.spec_of(cluster))
@@ -141,7 +144,7 @@ class ClusterService:
             wanted = msgspec.structs.replace(given, server=found.server)
         wanted = secrets.plain(wanted)
         version = await self._tested(wanted)
-        return await self._taken(await self._write(secret, wanted), version)
+        return await self._taken(call, await self._write(secret, wanted), version)
 
     @rpc("Delete", Route("DELETE", ONE))
     async def delete(self, call: Call, request: ClusterQuery) -> ClusterResponse:
@@ -167,7 +170,7 @@ class ClusterService:
         secret, before = await self._before(found)
         now = to_timestamp(self._state.clock())
         wanted = msgspec.structs.replace(before, refresh_requested_at=now)
-        return await self._taken(await self._write(secret, wanted))
+        return await self._taken(call, await self._write(secret, wanted))
 
     # Whom a call means, and whether the caller may
 
@@ -313,15 +316,42 @@ class ClusterService:
 
     # Answers
 
-    async def _taken(self, secret: Manifest, version: str = "") -> Cluster:
+    async def _taken(self, call: Call, secret: Manifest, version: str = "") -> Cluster:
         """The answer after a write; ``version``: the API server has just said it."""
         self._state.settings_store.put(secret)
-        return await self._shown(secrets.usable_cluster(secret), version)
+        return await self._shown(call, secrets.usable_cluster(secret), version=version)
 
-    async def _shown(self, cluster: stored.Cluster, version: str = "") -> Cluster:
+    def _applications(self, call: Call) -> Mapping[str, int]:
+        """Applications of each cluster that the caller may read, of projects that let them live in
+        their namespace: what others have is none of his business."""
+        state, permitted = self._state, self._guard.permits(call, "applications", "get")
+        counts: Counter[str] = Counter()
+        for app in state.apps:
+            metadata, spec = app.metadata, app.spec
+            if not permitted(app_object(spec.project, metadata.namespace, metadata.name, state.namespace)):
+                continue
+            project = state.projects.get(AppKey(state.namespace, spec.project_name))
+            if project is None or not permits_app_namespace(project, metadata.namespace, state.namespace):
+                continue
+            try:
+                counts[state.settings.clusters.resolve(spec.destination).server] += 1
+            except stored.DestinationError:
+                continue
+        return counts
+
+    async def _shown(
+        self,
+        call: Call,
+        cluster: stored.Cluster,
+        counts: Mapping[str, int] | None = None,
+        *,
+        version: str = "",
+    ) -> Cluster:
         """A cluster as clients see it; one that has just answered us is connected, whether or not
         somebody follows its objects."""
         info = await self._state.live.cluster_info(cluster.server)
+        counts = self._applications(call) if counts is None else counts
+        info = msgspec.structs.replace(info, applications_count=counts.get(cluster.server, 0))
         now = self._state.clock()
         if version:
             self._heard = {
