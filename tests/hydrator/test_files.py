@@ -12,6 +12,7 @@ from tiphys.hydrator.texts import TextProblem, author_of, commit_message, readme
 from tiphys.sources.git.history import CommitReference, RevisionMetadata
 
 URL = "https://git.example/wet"
+DRY_URL = "https://git.example/dry"
 SHA = "0123456789abcdef0123456789abcdef01234567"
 REFERENCE = CommitReference(
     author="Bob <bob@example.org>",
@@ -116,7 +117,7 @@ def test_only_changed_paths_are_written() -> None:
         "apps/one/manifest.yaml": b"a: 1\n",
         "apps/two/manifest.yaml": b"b: 1\n",
     }
-    files = changed_files([ONE, TWO], present, URL, COMMIT, "", clock)
+    files = changed_files([ONE, TWO], present, (DRY_URL, URL), COMMIT, "", clock)
     assert sorted(files) == [
         ".gitattributes",
         "apps/two/README.md",
@@ -137,7 +138,7 @@ def test_only_changed_paths_are_written() -> None:
 
 
 def test_a_first_commit() -> None:
-    files = changed_files([ONE], {"apps/one/manifest.yaml": None}, URL, COMMIT, "", clock)
+    files = changed_files([ONE], {"apps/one/manifest.yaml": None}, (DRY_URL, URL), COMMIT, "", clock)
     assert json.loads(files["apps/one/hydrator.metadata"])["commands"] == ["kustomize build ."]
     assert files["apps/one/README.md"].decode().splitlines() == [
         "# Manifest Hydration",
@@ -145,7 +146,7 @@ def test_a_first_commit() -> None:
         "To hydrate the manifests in this folder, run these commands:",
         "",
         "```shell",
-        f"git clone {URL}",
+        f"git clone {DRY_URL}",
         "# change into the folder that was cloned",
         f"git checkout {SHA}",
         "kustomize build .",
@@ -159,7 +160,7 @@ def test_a_first_commit() -> None:
 
 def test_nothing_changed() -> None:
     present: dict[str, bytes | None] = {"apps/one/manifest.yaml": b"a: 1\n"}
-    assert changed_files([ONE], present, URL, COMMIT, "{{ fail }}", clock) == {}
+    assert changed_files([ONE], present, (DRY_URL, URL), COMMIT, "{{ fail }}", clock) == {}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_a_template_of_the_readme() -> None:
         "{{ range .References }} {{ .Commit.SHA }} {{ .Commit.Author }}{{ end }}"
     )
     fields = fields_of(URL, COMMIT, ["a", "b"])
-    assert readme(template, fields, clock) == f"{URL} {SHA} a;b abcdef0123 Bob <bob@example.org>"
+    assert readme(template, DRY_URL, fields, clock) == f"{URL} {SHA} a;b abcdef0123 Bob <bob@example.org>"
 
 
 @pytest.mark.parametrize(

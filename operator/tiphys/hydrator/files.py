@@ -82,7 +82,7 @@ def manifest_files(paths: Sequence[HydratedPath]) -> tuple[str, ...]:
 def changed_files(
     paths: Sequence[HydratedPath],
     present: Mapping[str, bytes | None],
-    url: str,
+    urls: tuple[str, str],
     commit: DryCommit,
     readme_template: str,
     clock: Callable[[], datetime],
@@ -91,11 +91,12 @@ def changed_files(
 
     Args:
         present: the branch's :func:`manifest_files`.
-        url: of the repository that is written to.
+        urls: of the dry repository and of the one that is written to.
 
     Raises:
         TextProblem: the README's template fails.
     """
+    dry_url, url = urls
     changed = [path for path in paths if present.get(path.file(MANIFEST)) != path.manifest.encode()]
     if not changed:
         return {}
@@ -105,5 +106,5 @@ def changed_files(
         told = {**fields_of(url, commit), "commands": list(path.commands)}
         files[path.file(MANIFEST)] = path.manifest.encode()
         files[path.file(METADATA)] = to_text(fields_of(url, short, path.commands)).encode()
-        files[path.file(README)] = readme(readme_template, told, clock).encode()
+        files[path.file(README)] = readme(readme_template, dry_url, told, clock).encode()
     return files

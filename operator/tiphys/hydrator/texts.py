@@ -55,14 +55,15 @@ def commit_message(template: str, dry_url: str, commit: DryCommit, clock: Callab
     return text
 
 
-def readme(template: str, fields: Mapping[str, Any], clock: Callable[[], datetime]) -> str:
-    """The README of a path with these fields of its ``hydrator.metadata``.
+def readme(template: str, dry_url: str, fields: Mapping[str, Any], clock: Callable[[], datetime]) -> str:
+    """The README of a path with these fields of its ``hydrator.metadata``; ours tells how to repeat it
+    from ``dry_url``.
 
     Raises:
         TextProblem: the template fails.
     """
     if not template:
-        return _default_readme(fields)
+        return _default_readme(dry_url, fields)
     return _render(README_KEY, template, _go_names(fields), clock)
 
 
@@ -89,14 +90,14 @@ def _default_message(commit: DryCommit) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _default_readme(fields: Mapping[str, Any]) -> str:
+def _default_readme(dry_url: str, fields: Mapping[str, Any]) -> str:
     lines = [
         "# Manifest Hydration",
         "",
         "To hydrate the manifests in this folder, run these commands:",
         "",
         "```shell",
-        f"git clone {fields.get('repoURL', '')}",
+        f"git clone {dry_url}",
         "# change into the folder that was cloned",
         f"git checkout {fields.get('drySha', '')}",
         *fields.get("commands", ()),

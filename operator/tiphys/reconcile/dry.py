@@ -185,7 +185,9 @@ class DrySources:
         if repository.problem:
             raise HydrationError(f"failed to get hydrator credentials: {repository.problem}")
         dry_url = without_credentials(first.hydrator.dry_source.repo_url)
-        decide = partial(_decide, paths, without_credentials(url), commit, raw.get(README_KEY, ""), clock)
+        decide = partial(
+            _decide, paths, (dry_url, without_credentials(url)), commit, raw.get(README_KEY, ""), clock
+        )
         try:
             message = await asyncio.to_thread(
                 commit_message, raw.get(MESSAGE_KEY, ""), dry_url, commit, clock
@@ -230,10 +232,10 @@ class DrySources:
 
 async def _decide(
     paths: Sequence[HydratedPath],
-    url: str,
+    urls: tuple[str, str],
     commit: DryCommit,
     readme_template: str,
     clock: Callable[[], datetime],
     present: Content,
 ) -> Mapping[str, bytes]:
-    return await asyncio.to_thread(changed_files, paths, present, url, commit, readme_template, clock)
+    return await asyncio.to_thread(changed_files, paths, present, urls, commit, readme_template, clock)
