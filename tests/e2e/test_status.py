@@ -204,7 +204,7 @@ def test_events_carry_the_labels_that_are_asked_for(story: Story) -> None:
     assert event_objects(story)[0]["metadata"]["labels"] == {"team": "blue"}
 
 
-def test_unknown_fields_survive(story: Story) -> None:
+def test_what_others_set_survives(story: Story) -> None:
     story.commit({"app/one.yaml": config_map("one")})
     story.create_application(
         metadata={"annotations": {"example.org/mine": "kept"}}, info=[{"name": "url", "value": "https://x"}]

@@ -71,6 +71,10 @@ class ServerParams(RepoParams, frozen=True, kw_only=True):
     server_max_concurrent_logins: Annotated[
         int, plain("", "ARGOCD_MAX_CONCURRENT_LOGIN_REQUESTS_COUNT", "", (SERVER,), parse=integer(0))
     ] = 50
+    server_login_attempts_expiration: Annotated[
+        float, plain("--login-attempts-expiration", "", "", (SERVER,))
+    ] = 86400.0
+    """Unused by the reference, too."""
     server_session_max_failures: Annotated[
         int, plain("", "ARGOCD_SESSION_FAILURE_MAX_FAIL_COUNT", "", (SERVER,), parse=integer(0))
     ] = 5

@@ -17,6 +17,7 @@ from tiphys.settings.rows import (
     kube_client,
     otlp_env,
     plain,
+    redis,
     repo_server_client,
 )
 from tiphys.settings.values import bounded_duration, integer, number, pairs, words
@@ -45,6 +46,8 @@ class SharedParams(msgspec.Struct, frozen=True, kw_only=True):
     log_format_timestamp: Annotated[str, plain("", "ARGOCD_LOG_FORMAT_TIMESTAMP", "log.format.timestamp")] = (
         ""
     )
+    klog_level: Annotated[int, plain("--gloglevel", "", "", C_S_R, parse=integer(0))] = 0
+    """How much the reference's Kubernetes library logs."""
     app_state_cache_expiration: Annotated[
         float,
         plain(
@@ -174,20 +177,23 @@ class SharedParams(msgspec.Struct, frozen=True, kw_only=True):
     )
 
     # Redis: read so that existing Deployments start; nothing here needs it
-    redis_server: Annotated[str, plain("--redis", "REDIS_SERVER", "redis.server", C_S_R)] = (
-        "argocd-redis:6379"
+    redis_server: Annotated[str, redis("--redis", "REDIS_SERVER", "redis.server")] = "argocd-redis:6379"
+    redis_db: Annotated[int, redis("--redisdb", "REDISDB", "redis.db")] = 0
+    redis_compression: Annotated[str, redis("--redis-compress", "REDIS_COMPRESSION", "redis.compression")] = (
+        "gzip"
     )
-    redis_db: Annotated[int, plain("--redisdb", "REDISDB", "redis.db", C_S_R)] = 0
-    redis_compression: Annotated[
-        str, plain("--redis-compress", "REDIS_COMPRESSION", "redis.compression", C_S_R)
-    ] = "gzip"
     redis_sentinel_hosts: Annotated[
-        tuple[str, ...], plain("--sentinel", "REDIS_SENTINEL_HOSTS", "redis.sentinel.hosts", C_S_R)
+        tuple[str, ...], redis("--sentinel", "REDIS_SENTINEL_HOSTS", "redis.sentinel.hosts")
     ] = ()
     redis_sentinel_master: Annotated[
-        str, plain("--sentinelmaster", "REDIS_SENTINEL_MASTER", "redis.sentinel.master", C_S_R)
+        str, redis("--sentinelmaster", "REDIS_SENTINEL_MASTER", "redis.sentinel.master")
     ] = "master"
     redis_key_prefix: Annotated[str, plain("", "ARGOCD_REDIS_KEY_PREFIX", "redis.key.prefix", C_S_R)] = ""
+    redis_use_tls: Annotated[bool, redis("--redis-use-tls")] = False
+    redis_insecure_skip_tls_verify: Annotated[bool, redis("--redis-insecure-skip-tls-verify")] = False
+    redis_ca_certificate: Annotated[str, redis("--redis-ca-certificate")] = ""
+    redis_client_certificate: Annotated[str, redis("--redis-client-certificate")] = ""
+    redis_client_key: Annotated[str, redis("--redis-client-key")] = ""
 
     # Kubernetes clients
     controller_k8s_client_qps: Annotated[

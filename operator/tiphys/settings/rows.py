@@ -117,9 +117,12 @@ def appset(
     key: str | None = None,
     parse: Parser | None = None,
 ) -> Row:
-    """A row of the ApplicationSet controller."""
+    """A row of the ApplicationSet controller; with a flag ``--appset-…`` also one of the API server, which
+    looks at what generators find."""
     prefix = "ARGOCD_APPLICATIONSET_CONTROLLER_"
-    return _by_convention(APPSET, prefix, "applicationsetcontroller.", stem, Given(flag, env, key, parse))
+    row = _by_convention(APPSET, prefix, "applicationsetcontroller.", stem, Given(flag, env, key, parse))
+    shared = any(each.startswith("--appset-") for each in row.flags)
+    return msgspec.structs.replace(row, roles=(APPSET, SERVER)) if shared else row
 
 
 def notifications(stem: str, flag: str | None = None, env: str | None = None, key: str | None = None) -> Row:
@@ -158,6 +161,11 @@ def repo_server_client(stem: str, parse: Parser | None = None) -> Row:
         (CONTROLLER, SERVER, APPSET),
         parse,
     )
+
+
+def redis(flag: str, env: str = "", key: str = "") -> Row:
+    """A parameter of the connection to Redis; the API server has a second set for the repo server's."""
+    return plain(f"{flag} --repo-server-{flag[2:]}", env, key, C_S_R)
 
 
 def otlp_env(suffix: str) -> str:

@@ -147,7 +147,7 @@ async def test_edits_of_others_in_between_survive(place: Place) -> None:
     assert stored["metadata"]["labels"] == {f"l{number}": "x" for number in range(4)}
 
 
-async def test_fields_that_we_do_not_know_survive(place: Place) -> None:
+async def test_one_item_of_a_list_changes_alone(place: Place) -> None:
     sources = [
         {"repoURL": place.repository.url, "path": "one"},
         {"repoURL": place.repository.url, "path": "two"},
