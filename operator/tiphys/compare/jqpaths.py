@@ -135,6 +135,11 @@ class JqPath:
         self._late = 0
         self._late_within = 0.0
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether it is evaluated in another process, which may take as long as its time limit."""
+        return self._plain is None and not self._harmless
+
     def delete_from(self, document: Manifest, timeout: float = DEFAULT_TIMEOUT) -> Manifest:
         """The document without what the expression names.
 

@@ -92,6 +92,7 @@ class Rules:
         include_mutation_webhook: what admission webhooks change counts as a difference.
         tracking: when given, objects are read as if stamped by this method (sync.md 2.6).
         digest: equal digests are equal rules.
+        may_wait: a comparison may have to wait for a process (users' jq).
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Rules:
         self.include_mutation_webhook = include_mutation_webhook
         self.tracking = tracking
         self.digest = digest
+        self.may_wait = any(path.may_wait for rule in rules for path in rule.paths)
 
     def applies_server_side(self, target: Manifest) -> bool:
         """Whether a target is compared as a server-side apply would see it (sync.md 4.2).

@@ -9,6 +9,7 @@ costs one dry run. What could not be compared is Unknown with the reason, never 
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -34,6 +35,7 @@ from tiphys.reconcile.pairs import (
     statuses,
     without_twins,
 )
+from tiphys.reconcile.patience import patiently
 from tiphys.reconcile.traits import Traits, traits_of
 from tiphys.resources.identity import AppKey, GroupKind, ResourceKey
 
@@ -195,7 +197,8 @@ class Comparer:
                 failures.append(f"unexpected error getting managed object {key}: {error}")
                 continue
             try:
-                verdict = compare(target.manifest(), manifest, inputs.rules)
+                sides = partial(compare, target.manifest(), manifest, inputs.rules)
+                verdict = await patiently(inputs.rules, sides)
             except RecursionError:  # too deep for us, though not for the decoder
                 failures.append(f"unexpected error getting managed object {key}: {TOO_DEEP}")
                 continue
@@ -297,7 +300,7 @@ async def _by_dry_run(inputs: ComparisonInputs, target: Target) -> Verdict | str
                 field_manager=request.field_manager,
                 force=request.force,
             )
-            verdict = decide(manifest, live, answer, inputs.rules)
+            verdict = await patiently(inputs.rules, partial(decide, manifest, live, answer, inputs.rules))
             if verdict.outcome != "undecided":
                 return verdict
             # Read anew: it changed since, or the cache left fields out that are needed here.

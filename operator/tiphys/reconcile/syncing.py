@@ -6,6 +6,7 @@ cache as it comes, so nothing waits for a watch event, and the event tells nothi
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
@@ -18,6 +19,7 @@ from tiphys.projects.permission import permits_destination, permits_kind
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.elapsed import OPERATION
 from tiphys.reconcile.pairs import Comparison, Pair
+from tiphys.reconcile.patience import patiently
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, rules_of
 from tiphys.resources.application import Application, OperationState
@@ -104,7 +106,7 @@ async def sync_inputs(
         live = await live_manifest(handle, pair)
         ignoring = pair.ignoring
         if rules is not None and target is not None and live is not None:
-            target = respect_ignored(target, live, rules)
+            target = await patiently(rules, partial(respect_ignored, target, live, rules))
             ignoring = False  # what differed is now the live object's own
         # After own writes the cache holds newer objects than the comparison saw.
         record = handle.cache.get(pair.key)

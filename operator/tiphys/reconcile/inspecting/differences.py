@@ -10,6 +10,7 @@ knowledge sees no difference though a dry run did. Secrets are masked, all state
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 import orjson
@@ -28,6 +29,7 @@ from tiphys.reconcile.inspecting.answers import Answers
 from tiphys.reconcile.loading import compare_now, desired_of, desired_request
 from tiphys.reconcile.local import LocalManifestError, local_manifests
 from tiphys.reconcile.pairs import Pair
+from tiphys.reconcile.patience import patiently
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, rules_of
 from tiphys.reconcile.syncing import client_for
@@ -145,7 +147,7 @@ class _Maker:
             if pair.modified is None:
                 return _Found(target, live, nothing, failed=True)
             if not pair.modified:
-                calm = predict(target, live, self._rules).normalized_live
+                calm = (await _predict(target, live, self._rules)).normalized_live
                 return _Found(target, live, Prediction(calm, calm))
             return _Found(target, live, await self._predicted(pair, target, live, self._rules))
         except KubeError:
@@ -153,7 +155,7 @@ class _Maker:
 
     async def _predicted(self, pair: Pair, target: Manifest, live: Manifest, rules: Rules) -> Prediction:
         """What an apply would make of a pair that differs. Raises KubeError."""
-        local = predict(target, live, rules)
+        local = await _predict(target, live, rules)
         if not rules.server_side_diff and local.normalized_live != local.predicted_live:
             return local
         assert self._client is not None
@@ -184,9 +186,16 @@ class _Maker:
                     force=request.force,
                 )
             self._answers.keep(stamp, answer, clock())
-        if decide(target, live, answer, rules).outcome == "undecided":
+        verdict = await patiently(rules, partial(decide, target, live, answer, rules))
+        if verdict.outcome == "undecided":
             live = await self._handle.client.get(gvk, key.namespace, key.name)
-        return predict(target, live, rules, answer)
+        return await _predict(target, live, rules, answer)
+
+
+async def _predict(
+    target: Manifest, live: Manifest, rules: Rules, answer: Manifest | None = None
+) -> Prediction:
+    return await patiently(rules, partial(predict, target, live, rules, answer))
 
 
 def text_of(manifest: Manifest | None) -> str:

@@ -8,6 +8,7 @@ caller may neither read nor try anything else through a dry run.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from tiphys.compare.verdicts import DIFFERENT, Prediction, decide, dry_run_reque
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import KubeError, NotFound
 from tiphys.reconcile.inspecting.differences import text_of
+from tiphys.reconcile.patience import patiently
 from tiphys.reconcile.situation import RuleInputs
 from tiphys.resources.application import Application
 from tiphys.resources.identity import Manifest, ResourceKey, gvk_of, key_of
@@ -116,8 +118,9 @@ class ApplicationDiffs:
         prediction = Prediction(None if live is None else shown(live), target)
         if target is not None and live is not None:
             answer, live = await _dry_run(client, rules, target, live)
-            modified = decide(target, live, answer, rules).outcome == DIFFERENT
-            prediction = predict(target, live, rules, answer)
+            verdict = await patiently(rules, partial(decide, target, live, answer, rules))
+            modified = verdict.outcome == DIFFERENT
+            prediction = await patiently(rules, partial(predict, target, live, rules, answer))
         normalized, predicted = mask_states(
             (prediction.normalized_live, prediction.predicted_live),
             self._state.settings.sensitive_mask_annotations,
@@ -177,7 +180,8 @@ async def _dry_run(
             field_manager=request.field_manager,
             force=request.force,
         )
-        if decide(target, live, answer, rules).outcome not in ("same", DIFFERENT):
+        verdict = await patiently(rules, partial(decide, target, live, answer, rules))
+        if verdict.outcome not in ("same", DIFFERENT):
             live = await client.get(gvk_of(target), key.namespace, key.name)  # it moved in between
     except KubeError as error:
         failure = failure_of(error)
