@@ -10,7 +10,7 @@ and a deleted one disappears at once. ``restart_counters`` is ``--metrics-cache-
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,6 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import Metric
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from tiphys.telemetry.client_metrics import ClientMetrics
@@ -121,6 +122,8 @@ class ControllerMetrics:
             ["hostname", "command"],
             registry=self.registry,
         )
+        # Of few series, counted often: looking them up costs more than counting.
+        self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._cluster_events = TallyCounter(
             "argocd_cluster_events", "Watch events processed.", "server group kind", self.registry
         )
@@ -149,6 +152,13 @@ class ControllerMetrics:
     ) -> Histogram:
         return Histogram(name, text, labels.split(), buckets=buckets, registry=self.registry)
 
+    def _of(self, metric: MetricWrapperBase, *labels: str) -> Any:
+        """A series of a metric that has few."""
+        child = self._children.get((metric, labels))
+        if child is None:
+            child = self._children[metric, labels] = metric.labels(*labels)
+        return child
+
     def show(
         self,
         *,
@@ -166,7 +176,7 @@ class ControllerMetrics:
 
     def reconciled(self, app: AppLabels, seconds: float) -> None:
         """A reconcile of the application took so many seconds."""
-        self._reconcile.labels(app.namespace, app.dest_server).observe(max(0.0, seconds))
+        self._of(self._reconcile, app.namespace, app.dest_server).observe(max(0.0, seconds))
 
     def app_request(
         self,
@@ -186,12 +196,12 @@ class ControllerMetrics:
 
     def write_started(self, command: str) -> None:
         """A write (``apply``, ``create``, ``replace``, ``auth``) began."""
-        self._kubectl_exec.labels(self._hostname, command).inc()
-        self._kubectl_pending.labels(self._hostname, command).inc()
+        self._of(self._kubectl_exec, self._hostname, command).inc()
+        self._of(self._kubectl_pending, self._hostname, command).inc()
 
     def write_finished(self, command: str) -> None:
         """A write ended, however it did."""
-        self._kubectl_pending.labels(self._hostname, command).dec()
+        self._of(self._kubectl_pending, self._hostname, command).dec()
 
     def cluster_event(self, server: str, group: str, kind: str, count: int = 1) -> None:
         """Watch events of a kind were processed."""
@@ -199,8 +209,8 @@ class ControllerMetrics:
 
     def events_processed(self, server: str, *, seconds: float, count: int) -> None:
         """A batch of watch events was processed."""
-        self._events_processing.labels(server).observe(seconds)
-        self._events_batch.labels(server).set(count)
+        self._of(self._events_processing, server).observe(seconds)
+        self._of(self._events_batch, server).set(count)
 
     def queue(self, name: str) -> QueueObserver:
         """Where the work queue of this name reports (``app_reconciliation_queue``, …)."""
@@ -218,6 +228,7 @@ class ControllerMetrics:
             self._events_processing,
         ):
             metric.clear()
+        self._children.clear()
 
     def exposition(self) -> bytes:
         """What ``/metrics`` answers, in the Prometheus text format."""
