@@ -22,6 +22,7 @@ from h2.events import (
     RequestReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
     WindowUpdated,
 )
 from h2.exceptions import H2Error
@@ -40,6 +41,7 @@ from tiphys.server.grpc.frames import (
     Abuse,
     FrameGate,
 )
+from tiphys.server.grpc.headers import fault_of, fault_of_trailers
 from tiphys.server.grpc.http2 import Http2
 from tiphys.server.grpc.metadata import Headers, status
 from tiphys.server.grpc.outgoing import CHUNK, Outgoing
@@ -172,7 +174,12 @@ class Connection(asyncio.Protocol):
     def _handle(self, event: Any) -> None:
         match event:
             case RequestReceived():
+                if fault := fault_of(event.headers):
+                    raise Abuse(PROTOCOL_ERROR, fault)
                 self._request(event.stream_id, event.headers)
+            case TrailersReceived():
+                if fault := fault_of_trailers(event.headers):
+                    raise Abuse(PROTOCOL_ERROR, fault)
             case DataReceived():
                 self._data(event)
             case StreamEnded():

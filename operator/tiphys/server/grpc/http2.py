@@ -4,6 +4,7 @@
   clients try again (RFC 9113 5.1.2): ``connection`` does; only twice as many are still an error.
 - It remembers every stream that ever was (65,536 of them); late frames need the last ones only.
 - Each value of a setting lives in a deque of 760 bytes, 10 of the 16 KB that a connection takes.
+- It checks headers character by character; ``headers`` has the same rules.
 - The client decides how large the table of our encoder may grow.
 """
 
@@ -21,6 +22,7 @@ TABLE = 4096
 _CONFIGURATION = H2Configuration(
     client_side=False,
     header_encoding=None,
+    validate_inbound_headers=False,  # ``headers`` does
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
 )
