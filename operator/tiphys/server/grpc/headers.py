@@ -8,12 +8,21 @@ import re
 from collections.abc import Iterable
 
 _NAME = re.compile(rb":?[!-9;-@\[-~]+").fullmatch
-_BAD_VALUE = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z").search
 _OF_CONNECTIONS = frozenset(
     (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
 )
 _OF_REQUESTS = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
 _COLON = 0x3A
+
+
+def _is_value(value: bytes) -> bool:
+    # Searching for single bytes is a hundred times faster than a pattern, and values can be long.
+    return (
+        b"\0" not in value
+        and b"\n" not in value
+        and b"\r" not in value
+        and not (value and (value[0] in b" \t" or value[-1] in b" \t"))
+    )
 
 
 def fault_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -22,7 +31,7 @@ def fault_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     host: bytes | None = None
     regular = False
     for name, value in headers:
-        if _NAME(name) is None or _BAD_VALUE(value) is not None:
+        if _NAME(name) is None or not _is_value(value):
             return "illegal characters in headers"
         if name[0] == _COLON:
             if regular or name in pseudo or name not in _OF_REQUESTS:
@@ -59,7 +68,7 @@ def _fault_of_target(pseudo: dict[bytes, bytes], host: bytes | None) -> str:
 def fault_of_trailers(trailers: Iterable[tuple[bytes, bytes]]) -> str:
     """Why a request cannot end with these, or ``""``."""
     for name, value in trailers:
-        if _NAME(name) is None or _BAD_VALUE(value) is not None:
+        if _NAME(name) is None or not _is_value(value):
             return "illegal characters in trailers"
         if name[0] == _COLON or name in _OF_CONNECTIONS or (name == b"te" and value.lower() != b"trailers"):
             return "trailers with a header of requests or connections"
