@@ -164,6 +164,9 @@ class Catalog:
         return found
 
     def _changed(self, old: Application | None, new: Application | None) -> None:
+        same_place = old is not None and new is not None and old.spec.project_name == new.spec.project_name
+        if same_place and new is not None and self._replace(new):
+            return  # what nearly every change is: a status
         if old is not None:
             self._remove(old)
         if new is not None:
@@ -171,9 +174,9 @@ class Catalog:
         if old is None or new is None or old.spec.project_name != new.spec.project_name:
             self._members += 1
 
-    def _add(self, app: Application) -> None:
+    def _entry(self, app: Application) -> Entry:
         key, version, project = app.key, app.metadata.resource_version, app.spec.project_name
-        entry = Entry(
+        return Entry(
             (key.name, key.namespace),
             project,
             app_object(project, key.namespace, key.name, self._control),
@@ -181,8 +184,20 @@ class Catalog:
             app.metadata.labels or {},
             self._fragments.of(app),
         )
+
+    def _add(self, app: Application) -> None:
+        entry = self._entry(app)
         insort(self._sorted, entry, key=_order)
-        self._by_project.setdefault(project, {})[entry.order] = entry
+        self._by_project.setdefault(entry.project, {})[entry.order] = entry
+
+    def _replace(self, app: Application) -> bool:
+        """Put an Application where its older state is; False: there is none."""
+        entry = self._entry(app)
+        at = bisect_left(self._sorted, entry.order, key=_order)
+        if at == len(self._sorted) or self._sorted[at].order != entry.order:
+            return False
+        self._sorted[at] = self._by_project[entry.project][entry.order] = entry
+        return True
 
     def _remove(self, app: Application) -> None:
         key, project = app.key, app.spec.project_name
