@@ -4,6 +4,7 @@
   clients try again (RFC 9113 5.1.2): ``connection`` does; only twice as many are still an error.
 - It remembers every stream that ever was (65,536 of them); late frames need the last ones only.
 - Each value of a setting lives in a deque of 760 bytes, 10 of the 16 KB that a connection takes.
+- It makes an object of each DATA frame that goes out, and asks the state of the connection for each.
 - It checks headers character by character; ``headers`` has the same rules.
 - The client decides how large the table of our encoder may grow.
 """
@@ -11,8 +12,10 @@
 from typing import Any
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionInputs, H2Connection
+from h2.exceptions import FlowControlError
 from h2.settings import SettingCodes, Settings
+from h2.stream import StreamInputs
 
 from tiphys.server.grpc.limits import Limits
 
@@ -53,6 +56,37 @@ class Http2(H2Connection):
         """What the library compares with its limit."""
         count = super().open_inbound_streams
         return count if count >= self._hard_limit else 0
+
+    def send_pieces(self, stream_id: int, data: memoryview) -> int:
+        """Put data of a stream into frames as large as the client takes; how many these are.
+
+        As ``send_data`` for each of them, but states and windows are asked once: frames of 16 KiB cost as
+        much as what is in them.
+
+        Raises:
+            H2Error: the stream is closed, or its window or the connection's is smaller.
+        """
+        size = len(data)
+        if size > self.local_flow_control_window(stream_id):
+            raise FlowControlError("more than the client's window")
+        stream = self.streams[stream_id]
+        self.state_machine.process_input(ConnectionInputs.SEND_DATA)
+        stream.state_machine.process_input(StreamInputs.SEND_DATA)
+        largest = self.max_outbound_frame_size
+        kind_and_stream = b"\0\0" + stream_id.to_bytes(4, "big")
+        waiting: bytearray = self._data_to_send
+        for position in range(0, size, largest):
+            piece = data[position : position + largest]
+            waiting += len(piece).to_bytes(3, "big") + kind_and_stream
+            waiting += piece
+        stream.outbound_flow_control_window -= size
+        self.outbound_flow_control_window -= size
+        return -(-size // largest)
+
+    def take(self) -> bytearray:
+        """What is to be sent, without a copy of it."""
+        data, self._data_to_send = self._data_to_send, bytearray()
+        return data
 
     def limit_table(self) -> None:
         """The client has changed its settings."""

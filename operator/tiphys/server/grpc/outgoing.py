@@ -96,13 +96,10 @@ class Outgoing:
         end = min(len(data), position + CHUNK, position + max(self._window(stream), 0))
         if self._streams.get(stream.id) is not stream or self.transport is None:
             raise asyncio.CancelledError
-        largest = http2.max_outbound_frame_size
-        view = memoryview(data)
-        while position < end:
-            size = min(largest, end - position)
-            http2.send_data(stream.id, view[position : position + size])
-            position += size
-            self._gate.earn(EARNED_BY_DATA)
+        if position < end:
+            frames = http2.send_pieces(stream.id, memoryview(data)[position:end])
+            self._gate.earn(EARNED_BY_DATA * frames)
+            position = end
         self._progress = self._loop.time()
         self._pings.sent()
         self.flush_soon()
@@ -148,11 +145,11 @@ class Outgoing:
     def flush(self) -> None:
         """Write what is ready."""
         self._flushing = False
-        data = self._http2.data_to_send()
+        data = self._http2.take()
         if data:
             self.write(data)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Write bytes that do not come from the library."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
