@@ -359,6 +359,30 @@ def test_masks_show_differences_and_nothing_else() -> None:  # 6
     assert "Yg==" not in str((masked_target, masked_live))
 
 
+def test_masks_are_given_in_order() -> None:  # 6, health-and-resources.md 12.2
+    """Target, live, what the target was applied from, what the live object was: one value, one mask."""
+    target = secret({"a": "MQ=="}, **{LAST_APPLIED: orjson.dumps(secret({"a": "Mw=="})).decode()})
+    live = secret({"a": "Mg=="}, **{LAST_APPLIED: orjson.dumps(secret({"a": "NA==", "b": "MQ=="})).decode()})
+    masked = [side for side in mask_secret(target, live) if side is not None]
+    originals = [orjson.loads(side["metadata"]["annotations"][LAST_APPLIED]) for side in masked]
+    found = [each["data"]["a"] for each in (*masked, *originals)]
+    assert found == ["+" * 8, "+" * 12, "+" * 16, "+" * 20]
+    assert originals[1]["data"]["b"] == "+" * 8  # counted for each key
+    equal = mask_secret(target, secret({"a": "MQ=="}))
+    assert [side["data"]["a"] for side in equal if side is not None] == ["+" * 8] * 2
+
+
+def test_what_was_applied_last_is_hidden_wholly_when_it_is_listed() -> None:  # 6
+    target, live = (secret({}, **{LAST_APPLIED: text, "token": text}) for text in ("{}", '{"a": 1}'))
+    masked = [
+        side["metadata"]["annotations"] for side in mask_secret(target, live, {LAST_APPLIED, "token"}) if side
+    ]
+    assert masked == [
+        {LAST_APPLIED: "++++++++", "token": "++++++++"},
+        {LAST_APPLIED: "++++++++", "token": "++++++++++++"},
+    ]
+
+
 def test_hidden_annotations_and_unreadable_originals() -> None:  # 6
     target, live = secret({}, token="a", shown="s"), secret({}, token="b", **{LAST_APPLIED: "{nonsense"})
     masked = mask_secret(target, live, {"token"})

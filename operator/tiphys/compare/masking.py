@@ -128,7 +128,7 @@ def _with_original(
     if LAST_APPLIED not in annotations:
         return state
     if LAST_APPLIED in hidden_annotations or original is None:
-        text = annotations[LAST_APPLIED] if LAST_APPLIED in hidden_annotations else FIRST_MASK
+        text = FIRST_MASK
     else:
         text = orjson.dumps(original, option=orjson.OPT_SORT_KEYS).decode()
     return _replaced(state, ("metadata", "annotations"), {**annotations, LAST_APPLIED: text})
