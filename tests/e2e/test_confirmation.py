@@ -89,7 +89,9 @@ def test_a_prune_waits_until_it_is_approved(
 ) -> None:
     names = ("a", "b", "c", "d")
     files: dict[str, str | None] = {
-        f"app/{name}.yaml": config_map(name, annotations={OPTIONS: own[name]} if name in own else {"note": "plain"})
+        f"app/{name}.yaml": config_map(
+            name, annotations={OPTIONS: own[name]} if name in own else {"note": "plain"}
+        )
         for name in names
     }
     story.commit(files)

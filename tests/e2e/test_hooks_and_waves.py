@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import yaml
 
 from tests.e2e.story import Story, config_map, results
@@ -65,6 +66,25 @@ def test_presync_runs_before_and_postsync_after(story: Story) -> None:
     assert after
     times = [item["metadata"]["creationTimestamp"] for item in (before, one, after)]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("policy", ["", "HookSucceeded"])
+def test_a_hook_that_is_done_at_once_is_held_by_nobody(story: Story, policy: str) -> None:
+    """The whole first sync may be one pass, whose comparison saw no hook."""
+    annotations = {"argocd.argoproj.io/hook": "PreSync"}
+    if policy:
+        annotations["argocd.argoproj.io/hook-delete-policy"] = policy
+    files = {"app/one.yaml": config_map("one"), "app/note.yaml": config_map("note", annotations=annotations)}
+    story.commit(files)
+    story.create_application()
+    story.sync()
+    story.wait_operation("Succeeded")
+    note = story.object("configmap", "note")
+    if policy:
+        assert note is None
+    else:
+        assert note is not None
+        assert not note["metadata"].get("finalizers")
 
 
 def test_a_failed_presync_hook_stops_the_sync(story: Story) -> None:

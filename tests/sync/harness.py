@@ -105,6 +105,7 @@ class Rig:
         self.engine = SyncEngine(self.client, EngineOptions(**{"wave_delay": 0.0, **options}))
         self.steps: list[StepResult] = []
         self.more: dict[str, Any] = {}
+        self.sees_hooks = True
         self.state: OperationState
         self.begin()
 
@@ -127,7 +128,7 @@ class Rig:
             for h in self.hooks
             for p in hook_rules.sync_types(h)
         ]
-        for manifest in (*self.targets, *all_hooks):
+        for manifest in (*self.targets, *(all_hooks if self.sees_hooks else ())):
             key = key_of(manifest)
             if not key.namespace and not self._is_cluster_scoped(manifest):
                 key = key._replace(namespace=self.namespace)

@@ -387,3 +387,29 @@ async def test_an_old_sync_fail_hook_goes_before_the_new_one(client: ClusterClie
     assert (first.state.message, first.wait) == ("waiting for deletion of hook /ConfigMap/cleanup", 2.0)
     assert (await rig.finish()).phase == "Failed"
     assert (await client.get(CONFIG, namespace, "cleanup"))["metadata"]["uid"] != uid
+
+
+@pytest.mark.parametrize("policy", ["", "HookSucceeded", "HookFailed"])
+@pytest.mark.parametrize("fails", [False, True])
+async def test_hooks_that_the_live_set_lacks_are_let_go_all_the_same(
+    client: ClusterClient, namespace: str, policy: str, fails: bool
+) -> None:
+    """Of a kind that is not followed, say; else our finalizer would hold them for ever."""
+    rig = Rig(client, namespace)
+    rig.sees_hooks = False
+    rig.targets = [config("main")]
+    if fails:
+        rig.targets.append(manifest("Service", "bad", spec={"ports": [{"port": 99999999}]}))
+    rig.hooks = [note("before", "PreSync", policy), note("both", "PreSync,PostSync", policy)]
+    if fails:
+        rig.hooks.append(note("failed", "SyncFail", policy))
+    state = await rig.finish()
+    assert state.phase == ("Failed" if fails else "Succeeded")
+    deleted = policy == ("HookFailed" if fails else "HookSucceeded")
+    for name in ("before", "both", *(["failed"] if fails else [])):
+        assert rig.entries()[f"ConfigMap/{name}"].hook_phase == "Succeeded"
+        if deleted:
+            await gone(rig, "ConfigMap", name)
+        else:
+            live = await client.get(CONFIG, namespace, name)
+            assert HOOK_FINALIZER not in live["metadata"].get("finalizers", [])

@@ -117,6 +117,7 @@ async def sync_inputs(
         )
         modified = pair.modified if same or record is None else None
         pairs.append(SyncPair(pair.key, target, live, modified, pair.self_referenced, ignoring))
+    pairs.extend(await _made_meanwhile(handle, situation, {pair.key for pair in pairs}))
     metadata = policy.managed_namespace_metadata if policy else None
     revision = ""
     if state.sync_result is not None:
@@ -139,6 +140,23 @@ async def sync_inputs(
         migration_manager=annotations.get(MIGRATION_MANAGER, ""),
         note=handle.cache.note_write,
     )
+
+
+async def _made_meanwhile(
+    handle: ClusterHandle, situation: Situation, known: set[ResourceKey]
+) -> list[SyncPair]:
+    """Live hooks that the comparison did not see yet: made by earlier steps of this pass."""
+    records = handle.cache.managed(situation.instance)
+    found: list[SyncPair] = []
+    for key, record in list(records.items()):
+        if record.is_hook and key not in known:
+            try:
+                live = await handle.cache.manifest(key, record.gvk)
+            except (ApiError, ClusterUnreachable):
+                continue  # the engine asks itself and reports what it is told
+            if live is not None:
+                found.append(SyncPair(key, None, live))
+    return found
 
 
 def hook_age(services: Services, app: Application, hook: Manifest, since: Timestamp = NO_TIME) -> float:

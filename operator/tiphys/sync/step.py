@@ -21,7 +21,7 @@ from tiphys.sync.inputs import StepResult
 from tiphys.sync.objects import delete_object, remove_hook_finalizer
 from tiphys.sync.operating import PERSIST_FIRST, Operating
 from tiphys.sync.ordering import first_wave, is_multi_step
-from tiphys.sync.ownership import has_hook_finalizer, is_terminating
+from tiphys.sync.ownership import has_hook_finalizer, is_stamped, is_terminating
 from tiphys.sync.plan import awaits_confirmation, gvk_and_name, is_namespace_target
 from tiphys.sync.tasks import Code, Outcome, Phase, Task
 from tiphys.sync.wave import RunState
@@ -134,10 +134,10 @@ class Step(Operating):
             leaving = [t for t in self.tasks if t.status is Code.PRUNED and is_terminating(t.live)]
             if leaving:
                 return self._wait(messages.waiting(leaving, deletion=True), self.engine.deletion_poll)
-            await self.release_completed_hooks()
+            await self._release_completed(self.tasks)
         failed = [t for t in self.tasks if t.phase is not Phase.SYNC_FAIL and t.failed]
         if failed:
-            await self._delete_hooks(Outcome.FAILED)
+            await self._finish_hooks(Outcome.FAILED)
             return await self._sync_fail(self._sync_fail_tasks(), failed, messages.TASKS_UNSUCCESSFUL)
         return None
 
@@ -160,7 +160,7 @@ class Step(Operating):
             t for t in self.tasks if t.pending and t.phase is not Phase.SYNC_FAIL and not self._is_clean(t)
         ]
         if not pending:
-            await self._delete_hooks(Outcome.SUCCEEDED)
+            await self._finish_hooks(Outcome.SUCCEEDED)
             return self._end(Outcome.SUCCEEDED, messages.NO_MORE_TASKS)
         wave, later = first_wave(pending)
         writes = len(self.writes)
@@ -170,7 +170,7 @@ class Step(Operating):
             running = [task for task in hooks if task.running]
             ended = await self._sync_fail(self._sync_fail_tasks(), wave, messages.APPLY_FAILED, hold=running)
             if ended.wait is None:
-                await self._delete_hooks(Outcome.FAILED)
+                await self._finish_hooks(Outcome.FAILED)
                 ended = self._refreshed(ended)
             return ended
         if result is RunState.PENDING:
@@ -179,7 +179,7 @@ class Step(Operating):
                 return self._wait(messages.waiting(asking, confirmation=True), self.engine.poll)
             return self._wait(messages.waiting(wave, deletion=True), self.engine.deletion_poll)
         if not later and not hooks:
-            await self._delete_hooks(Outcome.SUCCEEDED)
+            await self._finish_hooks(Outcome.SUCCEEDED)
             return self._end(Outcome.SUCCEEDED, messages.ALL_TASKS_RUN)
         deleted = not self.options.dry_run and any(task.status is Code.PRUNED for task in wave)
         if len(self.writes) == writes and not deleted:
@@ -220,7 +220,7 @@ class Step(Operating):
             text += "\n" + messages.with_reason("one or more SyncFail hooks failed", causes)
         return self._fail(text)
 
-    async def release_completed_hooks(self) -> None:
+    async def _release_completed(self, tasks: Sequence[Task]) -> None:
         """Takes our finalizer off finished hooks (step 5)."""
 
         async def one(task: Task) -> None:
@@ -233,8 +233,35 @@ class Step(Operating):
                 text = f"Failed to remove hook finalizer: {describe(error)}"
                 self.results.record(task, task.status, Outcome.ERROR, text)
 
-        done = [t for t in self.tasks if t.is_hook and t.completed and has_hook_finalizer(t.live)]
+        done = [t for t in tasks if t.is_hook and t.completed and has_hook_finalizer(t.live)]
         await for_each(done, one, self.engine.parallelism)
+
+    async def _finish_hooks(self, outcome: Outcome) -> None:
+        """Lets the hooks of this sync go before it ends: released, and deleted where their policy says so.
+
+        The live set may lack some that were made here: the comparison is older, their kind may be one
+        that is not followed. Nobody would ever release them later.
+        """
+
+        async def find(task: Task) -> None:
+            try:
+                live = await self.cluster.get(*gvk_and_name(task.manifest))
+            except NotFound:
+                return
+            except CLUSTER_ERRORS as error:
+                text = f"Failed to get live resource {describe(error)}"
+                self.results.record(task, task.status, Outcome.ERROR, text)
+                return
+            if is_stamped(live, self.stamp(task)):
+                task.live = live
+
+        if self.options.dry_run:
+            return
+        made = [t for t in self.tasks if t.is_hook and t.completed and t.status is Code.SYNCED]
+        unseen = [t for t in made if t.live is None]
+        await for_each(unseen, find, self.engine.parallelism)
+        await self._release_completed(unseen)
+        await self._delete_hooks(outcome)
 
     async def _delete_hooks(self, outcome: Outcome) -> None:
         """Deletes hooks whose policy names this outcome of the sync (step 6), leftovers included."""
@@ -249,8 +276,6 @@ class Step(Operating):
                 text = f"failed to delete resource: {describe(error)}"
                 self.results.record(task, task.status, Outcome.ERROR, text)
 
-        if self.options.dry_run:
-            return
         doomed = [
             t
             for t in self.tasks

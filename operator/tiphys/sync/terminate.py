@@ -68,8 +68,9 @@ class Termination(Operating):
             self.results.record(task, task.status, found.outcome, found.message)
 
     def _unseen(self) -> list[Task]:
-        """Hooks ended by the first pass that the live set does not show: it may be behind."""
-        return [t for t in self.tasks if t.is_hook and t.outcome is Outcome.FAILED and t.live is None]
+        """Hooks that ended and that the live set does not show: it may be behind, or not follow them."""
+        ended = (Outcome.FAILED, Outcome.SUCCEEDED)
+        return [t for t in self.tasks if t.is_hook and t.outcome in ended and t.live is None]
 
     async def _find(self, task: Task) -> None:
         try:
