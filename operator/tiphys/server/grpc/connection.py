@@ -31,7 +31,7 @@ from h2.settings import SettingCodes
 from tiphys.access.certificates import metadata_of as certificate_metadata
 from tiphys.server.api.failures import ApiFailure, Code
 from tiphys.server.grpc.accepting import Accepted, Failed, Refused, accept
-from tiphys.server.grpc.answers import RESPONSE, goaway, head, refusal
+from tiphys.server.grpc.answers import RESPONSE, goaway, head
 from tiphys.server.grpc.frames import (
     COST_REFUSED,
     EARNED_BY_CALL,
@@ -43,9 +43,10 @@ from tiphys.server.grpc.frames import (
 )
 from tiphys.server.grpc.headers import fault_of, fault_of_trailers
 from tiphys.server.grpc.http2 import Http2
-from tiphys.server.grpc.metadata import Headers, status
+from tiphys.server.grpc.metadata import status
 from tiphys.server.grpc.outgoing import CHUNK, Outgoing
 from tiphys.server.grpc.pings import PingRule
+from tiphys.server.grpc.refusing import Refusals
 from tiphys.server.grpc.sockets import keep_alive
 from tiphys.server.grpc.stream import CALM, NO_ERROR, Stream
 from tiphys.telemetry.logs import get_logger
@@ -73,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._http2 = Http2(self.limits)
         self._gate = FrameGate(self.limits, self.now())
         self._pings = PingRule(self.limits)
+        self._refusals = Refusals(self._http2, self._pings)
         self._streams: dict[int, Stream] = {}
         self.out = Outgoing(self._http2, self._gate, self._pings, self.limits, self._streams)
         self._max_streams = self.limits.strangers_streams
@@ -217,10 +219,10 @@ class Connection(asyncio.Protocol):
                 stream = Stream(stream_id, self, bound, call, encoding)
                 self._streams[stream_id] = stream
                 stream.opened()
-            case Failed(failure, more):
-                self._trailers_only(stream_id, failure, more)
-            case Refused(code, text):
-                self._refuse(stream_id, code, text)
+            case Failed() as failed:
+                self._refusals.fail(stream_id, failed)
+            case Refused() as refused:
+                self._refusals.refuse(stream_id, refused)
 
     def _data(self, event: DataReceived) -> None:
         size = event.flow_controlled_length or 0
@@ -320,30 +322,6 @@ class Connection(asyncio.Protocol):
     def _forget(self, stream: Stream) -> None:
         if self._streams.pop(stream.id, None) is not None:
             stream.closed()
-
-    # Answers without a call.
-
-    def _trailers_only(self, stream_id: int, failure: ApiFailure, more: Headers) -> None:
-        headers = RESPONSE + more + status(failure.code, failure.message)
-        self._http2.send_headers(stream_id, headers, end_stream=True)
-        self._stop_request(stream_id)
-
-    def _refuse(self, stream_id: int, code: int, text: str) -> None:
-        """An answer in HTTP's own words."""
-        headers, body = refusal(code, text)
-        if self._http2.local_flow_control_window(stream_id) >= len(body):
-            self._http2.send_headers(stream_id, headers)
-            self._http2.send_data(stream_id, body, end_stream=True)
-        else:
-            self._http2.send_headers(stream_id, headers[:2], end_stream=True)
-        self._stop_request(stream_id)
-
-    def _stop_request(self, stream_id: int) -> None:
-        """The rest of the request is not wanted; its end may be on the way."""
-        self._pings.sent()
-        stream = self._http2.streams.get(stream_id)
-        if stream is not None and not stream.closed:
-            self._http2.reset_stream(stream_id, NO_ERROR)
 
     # The end.
 
