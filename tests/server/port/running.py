@@ -96,11 +96,16 @@ class Wire(msgspec.Struct):
         return await self.rest()
 
     async def rest(self) -> bytes:
+        """What comes until the end. One who goes on writing after it is reset: what had come by then
+        counts."""
+        parts: list[bytes] = []
         async with asyncio.timeout(20):
             try:
-                return await self.reader.read()
+                while part := await self.reader.read(1 << 16):
+                    parts.append(part)
             except ConnectionResetError:
-                return b""
+                pass
+        return b"".join(parts)
 
     async def request(self, data: bytes) -> tuple[int, bytes]:
         """Send a request and read its answer; the connection stays."""
