@@ -34,7 +34,7 @@ from tiphys.sources.errors import DiskFull, SourceError
 from tiphys.sources.git.flights import Flights
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.processes import Limits, is_disk_full
-from tiphys.sources.render.cache import Failures, RenderCache
+from tiphys.sources.render.cache import Failures, ParsedFiles, RenderCache
 from tiphys.sources.render.charts import ChartOptions, ChartStore
 from tiphys.sources.render.detection import app_directory, source_type, with_overrides
 from tiphys.sources.render.directory import plan_directory
@@ -116,6 +116,7 @@ class Renderer:
         )
         self.charts = ChartStore(self._root / "charts", self.tools, self._options.charts)
         self.cache = RenderCache(self._options.cache_bytes)
+        self._parsed = ParsedFiles(self._options.cache_bytes // 4)
         self._known: OrderedDict[Hashable, _Known] = OrderedDict()
         self._failures = Failures(
             self._options.pause_after_failures,
@@ -347,6 +348,7 @@ class Renderer:
                 children,
                 source.directory or ApplicationSourceDirectory(),
                 environment,
+                parsed=self._parsed,
                 max_size=self._options.max_directory_size,
                 jsonnet="jsonnet" in settings.enabled_tools,
             )

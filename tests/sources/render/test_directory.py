@@ -3,8 +3,12 @@
 import pytest
 
 from tests.sources.render.support import Bench, config_map
+from tiphys.resources.identity import Manifest
 from tiphys.settings.model import RenderSettings
 from tiphys.sources.errors import SourceError
+from tiphys.sources.render import directory
+from tiphys.sources.render.cache import ParsedFiles
+from tiphys.sources.render.directory import _objects
 
 CM = config_map
 
@@ -262,3 +266,35 @@ async def test_jsonnet(bench: Bench) -> None:  # 4, 7
     assert (await bench.objects(source))[2]["kind"] == "Other"
     off = RenderSettings(enabled_tools=frozenset())
     assert await bench.names(source, settings=off) == ["a", "z"]
+
+
+async def test_a_commit_parses_again_only_what_it_changes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+
+    def counted(name: str, text: bytes) -> list[Manifest]:
+        parsed.append(name)
+        return _objects(name, text)
+
+    monkeypatch.setattr(directory, "_objects", counted)
+    files = {f"app/{name}.yaml": CM(name) for name in ("a", "b", "c")}
+    # The same text read as JSON is another matter: more than one document is refused there.
+    two = '{"kind":"X","metadata":{"name":"d"}} {"kind":"X","metadata":{"name":"e"}}'
+    bench.commit(files | {"app/d.yaml": two})
+    assert await bench.names({"path": "app"}) == ["a", "b", "c", "d", "e"]
+    parsed.clear()
+    bench.commit({"app/b.yaml": CM("b2")})
+    assert await bench.names({"path": "app"}) == ["a", "b2", "c", "d", "e"]
+    assert parsed == ["b.yaml"]
+    bench.commit({"app/d.json": two})
+    with pytest.raises(SourceError, match="multiple objects"):
+        await bench.names({"path": "app"})
+
+
+def test_parsed_files_are_bounded() -> None:
+    known = ParsedFiles(1000)
+    keys = [known.key(b"%d" % number, is_json=False) for number in range(4)]
+    for key in keys:
+        known.put(key, (b"x" * 200,))
+    assert [known.get(key) is not None for key in keys] == [False, False, True, True]

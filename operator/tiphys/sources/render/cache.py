@@ -1,8 +1,10 @@
-"""Remembers renders, bounded in bytes, and failures, with a pause after too many.
+"""Remembers renders and files as they were parsed, bounded in bytes, and failures, with a pause after
+too many.
 
 ``sources.md`` 17.2 for failures. Pure bookkeeping; time is given by the caller.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable
 
@@ -44,6 +46,45 @@ class RenderCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+class ParsedFiles:
+    """The objects of manifest files, by what the files hold: of a thousand files in a directory a
+    commit changes one. The JSON is the very same as in the renders, so it is held once."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
+        self._size = 0
+
+    @staticmethod
+    def key(text: bytes, *, is_json: bool) -> bytes:
+        """Names a file's content and how it is read."""
+        return hashlib.blake2b(text, digest_size=20, person=b"json" if is_json else b"yaml").digest()
+
+    def get(self, key: bytes) -> tuple[bytes, ...] | None:
+        """The JSON of the objects of a file."""
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    def put(self, key: bytes, objects: tuple[bytes, ...]) -> None:
+        """Remember a file that was parsed without an error."""
+        if key in self._entries:
+            return
+        self._entries[key] = objects
+        self._size += _bytes_of(objects)
+        while self._size > self._limit:
+            _, gone = self._entries.popitem(last=False)
+            self._size -= _bytes_of(gone)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _bytes_of(objects: tuple[bytes, ...]) -> int:
+    return 150 + sum(map(len, objects))
 
 
 class _Failure(msgspec.Struct):

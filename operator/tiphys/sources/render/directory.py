@@ -15,6 +15,7 @@ from tiphys.resources.identity import Manifest
 from tiphys.resources.source import ApplicationSourceDirectory, ApplicationSourceJsonnet
 from tiphys.settings.globs import glob_matches
 from tiphys.sources.errors import SourceError
+from tiphys.sources.render.cache import ParsedFiles
 from tiphys.sources.render.files import Child, Entry, Files, OutsideRoot
 from tiphys.sources.render.jsonnet import evaluate, jsonnet_job
 from tiphys.sources.render.objects import IN_THREAD, dump, flattened, object_problem
@@ -42,6 +43,7 @@ async def plan_directory(
     options: ApplicationSourceDirectory,
     environment: Mapping[str, str],
     *,
+    parsed: ParsedFiles,
     max_size: int,
     jsonnet: bool,
 ) -> Plan:
@@ -60,17 +62,30 @@ async def plan_directory(
         generated = await evaluate(tools, files, evaluated, job) if evaluated else {}
         texts = {each.name: text for each, text in zip(plain, contents, strict=True)}
 
-        def work() -> tuple[bytes, ...]:
-            objects: list[Manifest] = []
-            for each in chosen:
-                if each.name in generated:
-                    objects.extend(generated[each.name])
-                elif _SKIP_MARK not in texts[each.name]:
-                    objects.extend(_objects(each.name, texts[each.name]))
-            return dump(objects)
+        # A directory of one file has another content whenever it is rendered.
+        keys: dict[str, bytes] = {}
+        if len(plain) > 1:
+            keys = {name: parsed.key(text, is_json=name.endswith(".json")) for name, text in texts.items()}
+        known = {name: found for name, key in keys.items() if (found := parsed.get(key)) is not None}
 
-        large = sum(map(len, contents)) > IN_THREAD
-        return Output(await asyncio.to_thread(work) if large else work())
+        def work() -> dict[str, tuple[bytes, ...]]:
+            objects: dict[str, list[Manifest]] = {}
+            for each in chosen:
+                if each.name in known:
+                    continue
+                if each.name in generated:
+                    objects[each.name] = generated[each.name]
+                elif _SKIP_MARK not in texts[each.name]:
+                    objects[each.name] = _objects(each.name, texts[each.name])
+            return {name: dump(found) for name, found in objects.items()}
+
+        large = sum(len(text) for name, text in texts.items() if name not in known) > IN_THREAD
+        dumped = await asyncio.to_thread(work) if large else work()
+        for name, key in keys.items():
+            if name in dumped:
+                parsed.put(key, dumped[name])
+        made = known | dumped
+        return Output(tuple(body for each in chosen for body in made.get(each.name, ())))
 
     parts = [str(max_size)]
     for each in chosen:
