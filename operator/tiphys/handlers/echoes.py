@@ -6,7 +6,10 @@ loggers of each event (about half a millisecond) for a handler that would find n
 that it sends its requests through is given answers that leave such objects out.
 
 Left out is only what the handler would leave alone: an object that is held in this or a newer state. What
-cannot be read in passing is passed on as it is; so are deletions, bookmarks and errors.
+cannot be read in passing is passed on as it is; so are deletions and bookmarks.
+
+Errors in a stream (etcd without a leader, a storage that begins anew) would end Kopf, and the process with
+it, unless they say that the history is lost. All of them are told as that: everything is listed again.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -59,6 +62,14 @@ def is_echo(line: bytes, known: Known) -> bool:
     return event.type in ("ADDED", "MODIFIED") and known(event.object.metadata.as_manifest())
 
 
+LOST = b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"list again"}}'
+
+
+def survivable(line: bytes) -> bytes:
+    """A line of a watch; an error of any kind as one that Kopf lists again for."""
+    return LOST if b'"ERROR"' in line[:20] else line
+
+
 def without_known(body: Any, known: Known) -> Any:
     """A list (as read from the API) without what is held already."""
     if not isinstance(body, dict) or not isinstance(body.get("items"), list):
@@ -82,9 +93,9 @@ def listening(known: Mapping[str, Known]) -> type[aiohttp.ClientResponse]:
     class Answer(aiohttp.ClientResponse):
         async def start(self, connection: Any) -> aiohttp.ClientResponse:
             await super().start(connection)
-            held = self._known()
-            if held is not None and self.status == 200 and self.url.query.get("watch") == "true":
-                self.content = _Lines(self.content, held)  # type: ignore[assignment]  # Kopf reads chunks only
+            if self.status == 200 and self.url.query.get("watch") == "true":
+                # Kopf reads chunks only
+                self.content = _Lines(self.content, self._known())  # type: ignore[assignment]
             return self
 
         async def json(self, **options: Any) -> Any:
@@ -100,9 +111,9 @@ def listening(known: Mapping[str, Known]) -> type[aiohttp.ClientResponse]:
 
 
 class _Lines:
-    """The content of a watch without the lines that tell nothing new."""
+    """The content of a watch without the lines that tell nothing new, and without errors to die of."""
 
-    def __init__(self, content: aiohttp.StreamReader, known: Known) -> None:
+    def __init__(self, content: aiohttp.StreamReader, known: Known | None) -> None:
         self._content = content
         self._known = known
 
@@ -113,6 +124,10 @@ class _Lines:
         """Whole lines, as they come."""
         lines = LineSplitter()
         async for data in self._content.iter_chunked(size):
-            news = [line for line in lines.feed(data) if not is_echo(line, self._known)]
+            news = [
+                survivable(line)
+                for line in lines.feed(data)
+                if self._known is None or not is_echo(line, self._known)
+            ]
             if news:
                 yield b"\n".join((*news, b""))
