@@ -37,7 +37,6 @@ from tiphys.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 RETRY_UNREACHABLE = 10.0
-TOGETHER = 5.0  # seconds: looks without any event come in steps of these
 RULES_SETTLE = (2.0, 6.0)
 """Seconds after a change of a definition or a webhook; they come in bursts, and for many at once."""
 
@@ -301,13 +300,10 @@ class Controller:
 
     def _next_look(self, app: Application) -> None:
         """The next look without any event: the polling interval plus jitter."""
-        interval = self._s.options.timeouts.shortest
-        if interval > 0:
-            pause = interval + random.uniform(0.01, max(0.02, self._s.options.jitter))
-            # Those that are due at about the same time go together: each one alone would find the
-            # processor asleep and its caches cold, which costs more than the look.
-            grain = min(TOGETHER, interval / 20)
-            pause += -(self._s.steady() + pause) % grain
+        options = self._s.options
+        pause = options.until_next_look(random.random())
+        if pause is not None:
+            pause = options.due_together(pause, self._s.steady())
             self._s.queue.add(app.key, Priority.TIMER, after=pause)
 
     def _orphan_changed(self, change: Change) -> None:

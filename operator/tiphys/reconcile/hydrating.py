@@ -180,8 +180,8 @@ class Hydrating:
         app = self._s.apps.get(key)
         options = self._s.options
         pauses = []
-        if (interval := options.timeouts.shortest) > 0:
-            pauses.append(interval + random.uniform(0.01, max(0.02, options.jitter)))
+        if (poll := options.until_next_look(random.random())) is not None:
+            pauses.append(poll)
         if app is not None and (rest := retry_in(app, self._s.clock())) > 0:
             pauses.append(rest + 0.1)
         if pauses:

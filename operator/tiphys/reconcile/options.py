@@ -13,6 +13,8 @@ from tiphys.reconcile.refresh import Timeouts
 from tiphys.settings.model import Settings
 from tiphys.settings.store import SettingsStore
 
+TOGETHER = 5.0  # seconds: looks without any event come in steps of these
+
 
 class ControllerOptions(msgspec.Struct, frozen=True):
     """Switches of the application controller (applications.md 26); times are seconds."""
@@ -25,6 +27,29 @@ class ControllerOptions(msgspec.Struct, frozen=True):
     workers: int
     server_side_diff: bool
     persist_health: bool
+
+    def until_next_look(self, fraction: float) -> float | None:
+        """Seconds until the next look without any event: the shortest interval plus its jitter.
+
+        Args:
+            fraction: of the jitter, from 0 to 1: by chance, so that applications spread.
+
+        Returns:
+            None where polling is off.
+        """
+        interval = self.timeouts.shortest
+        if interval <= 0:
+            return None
+        least, most = 0.01, max(0.02, self.jitter)
+        return interval + least + (most - least) * fraction
+
+    def due_together(self, pause: float, now: float) -> float:
+        """The pause stretched to a step that all share, by at most a twentieth of the interval (seconds).
+
+        Those that are due at about the same time go together: each one alone would find the processor
+        asleep and its caches cold, which costs more than the look.
+        """
+        return pause + -(now + pause) % min(TOGETHER, self.timeouts.shortest / 20)
 
 
 def options_of(snapshot: Settings) -> ControllerOptions:
