@@ -191,6 +191,18 @@ async def test_nobody_listens_and_nobody_is_left() -> None:
         await get(Wire(server.url, limit=1, connect_seconds=5, silence_seconds=5, idle_seconds=5))
 
 
+async def test_a_connection_that_stands_after_the_end_serves_nobody() -> None:
+    async with serving(Server()) as server:
+        made = wire(server)
+        request = asyncio.create_task(get(made))
+        await asyncio.sleep(0)  # it connects
+        made.close()
+        with pytest.raises(NotConnected):
+            await request
+        await server.until(lambda: not server.open)
+        assert not server.requests
+
+
 async def test_a_header_cannot_hold_another() -> None:
     made = Wire("http://127.0.0.1:1", limit=1, connect_seconds=5, silence_seconds=5, idle_seconds=5)
     with pytest.raises(ValueError, match="line break"):

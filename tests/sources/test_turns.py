@@ -108,3 +108,29 @@ async def test_who_goes_away_keeps_no_turn() -> None:
     bench.come("c1", "c2")
     await bench.until("a4", "c1")
     await bench.end()
+
+
+async def test_room_that_comes_later_is_taken_by_all_who_may() -> None:
+    bench = Bench(Turns(2, patience=0.0, late_each=1, late_all=9))
+    bench.come("a1")
+    await bench.until("a1")
+    await asyncio.sleep(0.01)  # a1 is late
+    bench.turns._patience = LONG
+    bench.come("a2", "a3", "a4")
+    await bench.settled()
+    assert bench.inside == ["a1"]
+    bench.left["a1"].set()
+    await bench.until("a2", "a3")
+    await bench.end()
+
+
+async def test_who_could_not_be_late_is_it_once_there_is_room() -> None:
+    bench = Bench(Turns(1, patience=0.0, late_each=2, late_all=1))
+    bench.come("a1", "b1")  # a1 is late, b1 would be the second
+    await bench.until("a1", "b1")
+    bench.come("c1")
+    await asyncio.sleep(0.01)
+    assert bench.inside == ["a1", "b1"]
+    bench.left["a1"].set()
+    await bench.until("b1", "c1")
+    await bench.end()

@@ -194,6 +194,9 @@ class Wire:
             raise
         finally:
             self._opening -= 1
+        if self._closed:
+            connection.abort()
+            raise NotConnected("the client is closed")
         self._busy.add(connection)
         if self._timer is None:
             self._timer = loop.call_later(self._tick, self._look_after)

@@ -8,7 +8,7 @@ few seconds, and a repository that does not answer waits alone.
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -28,6 +28,7 @@ class Turns:
         self._late_each = late_each
         self._late_all = late_all
         self._late: Counter[str] = Counter()
+        self._overdue: list[Callable[[], bool]] = []  # of turns that take long while too many are late
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
@@ -50,29 +51,44 @@ class Turns:
             raise
         late = False
 
-        def is_late() -> None:
+        def is_late() -> bool:
             nonlocal late
             if self._late[whose] < self._late_each and self._late.total() < self._late_all:
                 late = True
                 self._late[whose] += 1
                 self._free += 1
-                self._next()
+            return late
 
-        timer = loop.call_later(self._patience, is_late)
+        def takes_long() -> None:
+            if is_late():
+                self._next()
+            else:
+                self._overdue.append(is_late)
+
+        timer = loop.call_later(self._patience, takes_long)
         try:
             yield
         finally:
             timer.cancel()
+            if is_late in self._overdue:
+                self._overdue.remove(is_late)
             if late:
                 self._late -= Counter((whose,))
+                self._overdue = [each for each in self._overdue if not each()]
             else:
                 self._free += 1
             self._next()
 
     def _next(self) -> None:
+        while self._round():
+            pass
+
+    def _round(self) -> bool:
+        """One turn for each repository that may have one; whether anybody got one."""
+        anybody = False
         for whose in list(self._waiting):
             if self._free <= 0:
-                return
+                return False
             if self._late[whose] >= self._late_each:
                 continue
             line = self._waiting[whose]
@@ -82,5 +98,7 @@ class Turns:
                 line.popleft().set_result(None)
                 self._free -= 1
                 self._waiting.move_to_end(whose)
+                anybody = True
             if not line:
                 del self._waiting[whose]
+        return anybody
