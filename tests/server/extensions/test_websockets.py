@@ -69,3 +69,22 @@ async def test_rights_that_are_taken_away_end_it(desk: Desk) -> None:
         await desk.admin.until(
             "/extensions/plain/", lambda a: a.status == 200, headers=desk.given(), token=""
         )
+
+
+async def test_nobody_is_led_elsewhere_with_the_secrets_of_the_settings(desk: Desk) -> None:
+    before = len((await desk.told())["asked"])
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await desk.admin.session.ws_connect(
+            f"{desk.admin.base}/extensions/plain/do/status/307", headers=desk.given()
+        )
+    assert caught.value.status == 502
+    assert len((await desk.told())["asked"]) == before
+
+
+async def test_a_body_that_is_announced_is_not(desk: Desk) -> None:
+    url = f"{desk.admin.base}/extensions/plain/do/ws"
+    headers = desk.given() | {"Content-Length": "5"}
+    async with desk.admin.session.ws_connect(url, headers=headers):
+        pass
+    told = (await desk.told())["asked"][-1]
+    assert "content-length" not in {name.lower() for name, _ in told["headers"]}

@@ -84,6 +84,7 @@ class Backend:
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=aiohttp.ClientTimeout(total=None, connect=transport.connection_timeout),
+                middlewares=(_staying,),
                 max_line_size=MAX_FIELD_BYTES,
                 max_field_size=MAX_FIELD_BYTES,
             )
@@ -174,6 +175,20 @@ class Backends:
         host = urlsplit(service.origin).hostname or ""
         authority = settings.tls_certificates.get(host, "") if service.origin.startswith("https:") else ""
         return Way(service.origin, extension.transport, authority)
+
+
+async def _staying(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """A websocket is joined where it was asked for: the client library would follow a redirect, with the
+    secrets of the settings."""
+    answer = await handler(request)
+    if 300 <= answer.status < 400 and "Upgrade" in request.headers:
+        answer.close()
+        raise aiohttp.WSServerHandshakeError(
+            answer.request_info, answer.history, status=answer.status, message="leads elsewhere"
+        )
+    return answer
 
 
 def _trusting(way: Way) -> ssl.SSLContext:

@@ -24,12 +24,13 @@ LOOK_SECONDS = 5.0
 """Between two looks at whether the caller still may."""
 
 _HANDSHAKE = (
+    "Content-Length",
     "Sec-WebSocket-Key",
     "Sec-WebSocket-Version",
     "Sec-WebSocket-Extensions",
     "Sec-WebSocket-Protocol",
 )
-"""Of the client's handshake; the service's is another one."""
+"""Of the client's handshake; the service's is another one, without a body."""
 
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
