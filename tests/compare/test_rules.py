@@ -253,6 +253,25 @@ def test_pairs_with_a_missing_side() -> None:  # sync.md 4.4
     assert predict(None, TARGET, rules()).predicted_live is None
 
 
+def test_names_that_look_like_keys_of_items() -> None:  # a custom kind's maps have any names
+    key = 'k:{"name":"a"}'
+    target = {
+        "apiVersion": "example.com/v1",
+        "kind": "Thing",
+        "metadata": {"name": "x", "namespace": "y"},
+        "spec": {"k:a": {"list": [{"a": 1}]}, key: [{"a": 1}], "k:1": [{"a": 1}]},
+    }
+    fields = {"f:spec": {"f:k:a": {"f:list": {}}, f"f:{key}": {}, "f:k:1": {}}}
+    entry = {"manager": "argocd-controller", "operation": "Apply", "apiVersion": "example.com/v1"}
+    metadata = {**target["metadata"], "managedFields": [{**entry, "fieldsV1": fields}]}
+    live = {**target, "metadata": metadata}
+    verdict = compare(target, live, rules(server_side_apply=True))
+    assert verdict.outcome == "same"
+    for path in (("k:a", "list"), (key,), ("k:1",)):
+        other = changed(live, "spec", *path, to=[{"a": 2}])
+        assert compare(target, other, rules(server_side_apply=True)).outcome == "different"
+
+
 def test_what_was_applied_and_is_no_longer_wanted_differs() -> None:  # 4.4
     config = sample("ConfigMap")
     live = with_last_applied(changed(config, "data", "old", to="x"))

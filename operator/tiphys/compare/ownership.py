@@ -338,8 +338,12 @@ def key_fields(key: str) -> dict[str, Any]:
 
 
 def shown_key(key: str) -> str:
-    """A ``k:`` path for people: ``[web]``."""
-    return f"[{','.join(str(value) for value in key_fields(key).values())}]"
+    """A ``k:`` path for people: ``[web]``; the name of a field that only looks like one as it is."""
+    try:
+        fields = key_fields(key)
+    except orjson.JSONDecodeError:
+        return key
+    return f"[{','.join(str(value) for value in fields.values())}]" if type(fields) is dict else key
 
 
 def find_item(items: list[Any], key: str) -> int | None:

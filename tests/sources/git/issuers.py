@@ -55,6 +55,10 @@ class Issuers:
         """GitHub gives keys in PKCS#1, Google in PKCS#8."""
         return self.key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
 
+    def public_pem(self) -> str:
+        public, kind = self.key.public_key(), serialization.PublicFormat.SubjectPublicKeyInfo
+        return public.public_bytes(serialization.Encoding.PEM, kind).decode()
+
     def google_key(self, **changes: Any) -> str:
         return json.dumps(
             {

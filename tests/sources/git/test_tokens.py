@@ -1,5 +1,6 @@
 """Credentials that are exchanged for a token first, against issuers over HTTPS (sources.md 18.4)."""
 
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -227,6 +228,16 @@ async def test_what_cannot_be_asked(
 ) -> None:
     with pytest.raises(AccessDenied, match=text):
         await store.resolve(given("github", issuers, "https://localhost:1", **changes), "main")
+
+
+async def test_a_public_key_signs_nothing(issuers: Issuers, store: GitStore) -> None:
+    key = issuers.public_pem()
+    github = given("github", issuers, "https://localhost:1", github_app_private_key=key)
+    with pytest.raises(AccessDenied, match="githubAppPrivateKey is no RSA key in PEM form"):
+        await store.resolve(github, "main")
+    google = json.dumps({"client_email": "a@b", "private_key": key})
+    with pytest.raises(AccessDenied, match="private_key is no RSA key in PEM form"):
+        await store.resolve(Repository(url="https://localhost:1/x", gcp_service_account_key=google), "main")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def _headers(asking: Asking) -> dict[str, str]:
     }
     try:
         signed = jwt.encode(claims, repository.github_app_private_key, algorithm="RS256")
-    except (ValueError, TypeError, jwt.PyJWTError):
+    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):  # a public key has no ``sign``
         raise asking.refused(WHAT, "githubAppPrivateKey is no RSA key in PEM form") from None
     return {"Authorization": f"Bearer {signed}", "Accept": "application/vnd.github+json"}
 

@@ -28,7 +28,7 @@ async def token(asking: Asking) -> Token:
     headers = {"kid": text_of(key, "private_key_id")} if text_of(key, "private_key_id") else None
     try:
         signed = jwt.encode(claims, text_of(key, "private_key"), algorithm="RS256", headers=headers)
-    except (ValueError, TypeError, jwt.PyJWTError):
+    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):  # a public key has no ``sign``
         raise asking.refused(WHAT, "private_key is no RSA key in PEM form") from None
     form = {"grant_type": _GRANT, "assertion": signed}
     found = await asking.ask(WHAT, "POST", uri, form=form, secrets=(signed,))
