@@ -136,7 +136,8 @@ class WaveRunner:
         return True
 
     async def _delete_before_creation(self, tasks: Sequence[Task]) -> RunState:
-        """Stage 4: hooks with BeforeHookCreation whose old object is still there."""
+        """Stage 4: hooks with BeforeHookCreation whose old object is still there, and any whose old
+        object is on its way out: the API server lets nothing be made of that one."""
 
         async def one(task: Task) -> RunState:
             assert task.live is not None
@@ -155,7 +156,11 @@ class WaveRunner:
             task.live = None
             return RunState.SUCCESSFUL
 
-        old = [task for task in tasks if task.deletes_before_creation and _is_leftover(task)]
+        old = [
+            task
+            for task in tasks
+            if _is_leftover(task) and (task.deletes_before_creation or is_terminating(task.live))
+        ]
         return max(await for_each(old, one, self.parallelism), default=RunState.SUCCESSFUL)
 
     async def _create(self, tasks: Sequence[Task]) -> RunState:
