@@ -1,8 +1,11 @@
 """What bad input gets: a short answer or a closed connection, never a 5xx, never a word about us."""
 
 import asyncio
+import resource
 import sys
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -13,6 +16,7 @@ from tiphys.server.http.options import HttpOptions
 from tiphys.server.port.http1 import Http1Options
 
 GOOD = b"GET /api/version HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"
+IDLE = 10_000
 POST = (
     b"POST /api/v1/applications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n"
     b"Content-Type: application/json\r\n"
@@ -394,17 +398,41 @@ async def _until(condition) -> None:  # type: ignore[no-untyped-def]
 
 
 async def test_many_idle_connections_leave_room_for_others() -> None:
-    """A thousand that say nothing, and a thousand that said half a request."""
-    async with running() as port:
-        wires = [await port.open() for _ in range(2000)]
-        for wire in wires[1000:]:
-            wire.writer.write(b"GET /api/version HTTP/1.1\r\n")
-        await _until(lambda: port.api.silent_connections == 1000)
-        fresh = await port.open()
-        assert (await fresh.request(GOOD))[0] == 200
-        for wire in (*wires, fresh):
-            wire.close()
-        await _until(lambda: port.api.silent_connections == 0)
+    """Ten thousand, half of which said half a request; the server is a process of its own, as each
+    process may have only so many."""
+    async with apart() as number:
+        wires = []
+        for start in range(0, IDLE, 200):
+            opening = (asyncio.open_connection("127.0.0.1", number) for _ in range(start, start + 200))
+            wires += await asyncio.gather(*opening)
+        for _, writer in wires[IDLE // 2 :]:
+            writer.write(b"GET /api/version HTTP/1.1\r\n")
+        fresh = Wire(*await asyncio.open_connection("127.0.0.1", number))
+        for _ in range(2):
+            assert (await fresh.request(GOOD))[0] == 200
+        # all are still there, those in the middle of a request too
+        first, last = Wire(*wires[0]), Wire(*wires[-1])
+        assert (await first.request(GOOD))[0] == 200
+        assert (await last.request(GOOD.partition(b"\r\n")[2]))[0] == 200
+        for _, writer in wires:
+            writer.transport.abort()
+        fresh.close()
+
+
+@asynccontextmanager
+async def apart() -> AsyncIterator[int]:
+    """A server process, which like this one may have as many connections as it can get; its port."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SMALL_SERVER), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert server.stdout is not None
+    try:
+        yield int(await server.stdout.readline())
+    finally:
+        await server.communicate(b"")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 SMALL_SERVER = """
