@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+from aiohttp import web
 
 from tests.controlplane import ControlPlane
 from tests.live.conftest import QUICK, config_map, until, watching
@@ -13,7 +14,7 @@ from tiphys.kube.connections import Connection, from_kubeconfig
 from tiphys.kube.errors import ClusterUnreachable, NotFound
 from tiphys.live.cluster import KindUnavailable
 from tiphys.live.following import Times
-from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey
+from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, key_of
 
 CONFIG_MAP = GVK("", "v1", "ConfigMap")
 CRD = GVK("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
@@ -129,6 +130,49 @@ async def test_old_version_lists_again_and_reports_what_was_missed(
         assert b'"x":"2"' in (changed.body or b"")
         reported = {change.key.name for change in watched.changes if change.app_instance == "app"}
         assert reported == {"goes", "changes"}
+
+
+class Holding(Proxy):
+    """Lets lists of ConfigMaps wait once it is told to."""
+
+    def __init__(self, upstream: Connection) -> None:
+        super().__init__(upstream)
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/configmaps") and request.query.get("watch") != "true":
+            self.asked.set()
+            await self.go.wait()
+        return await super().handle(request)
+
+
+async def test_what_was_written_and_deleted_while_a_list_was_under_way_is_gone(
+    plane: ControlPlane, client: ClusterClient, namespace: str
+) -> None:
+    async with (
+        Holding(from_kubeconfig(plane.kubeconfig)).running() as proxy,
+        watching(Connection(proxy.url)) as watched,
+    ):
+        assert isinstance(proxy, Holding)
+        follower = watched.cache._followers.at(GroupKind("", "ConfigMap"))
+        assert follower is not None
+        await until(lambda: follower.state == "watching" and proxy.watches > 30)
+        proxy.go.clear()
+        proxy.asked.clear()
+        follower.version = ""
+        proxy.drop_streams()
+        await until(proxy.asked.is_set)
+        for name in ("goes", "stays"):
+            watched.cache.note_write(await client.create(config_map(namespace, name, "app")))
+        await client.delete(CONFIG_MAP, namespace, "goes", propagation_policy="Background")
+        proxy.go.set()
+        await until(lambda: follower.state == "watching")
+        assert watched.cache.get(key(namespace, "goes")) is None
+        later = await client.create(config_map(namespace, "later", "app"))
+        assert watched.cache.get(key(namespace, "stays")) is not None
+        await until(lambda: watched.cache.get(key_of(later)) is not None)
 
 
 async def test_kind_whose_conversion_fails_harms_only_itself(

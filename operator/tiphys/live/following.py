@@ -160,11 +160,13 @@ class Follower:
             self._move("listing")
             self.lists += 1
             before = self._sink.known(self.namespace)
+            listed: set[ResourceKey] = set()
             version = ""
 
             def is_known(meta: MetaView) -> bool:
                 key = ResourceKey(self.resource.group, self.resource.kind, meta.namespace, meta.name)
-                return before.pop(key, None) == meta.resource_version
+                listed.add(key)
+                return before.get(key) == meta.resource_version
 
             pages = self._client.list_pages(
                 self.resource, self.namespace, metadata_only=self._reader.metadata_only
@@ -177,7 +179,8 @@ class Follower:
                     for record in records.slice(start, SLICE):
                         self._sink.seen(record)
                     await asyncio.sleep(0)
-            for key in before:  # known, but not in the list
+            # Known, but not in the list; also what we wrote while it was on its way, unless that is newer.
+            for key in self._sink.known(self.namespace).keys() - listed:
                 self._sink.gone(key, version, "")
         self.version = version
         self.listed = True
