@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from tiphys.handlers.echoes import is_echo, listening
 from tiphys.reconcile.stores import Store
 from tiphys.resources.application import Application, decode
+from tiphys.resources.identity import AppKey
 
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
 
@@ -87,3 +88,13 @@ async def test_kopf_hears_news_only(store: Store[Application]) -> None:
                 listed = await response.json()
             assert [item["metadata"]["name"] for item in listed["items"]] == ["b"]
             assert listed["metadata"] == {"resourceVersion": "9"}
+
+
+def test_an_answer_that_comes_after_the_deletion_revives_nobody(store: Store[Application]) -> None:
+    """Of an object that was never held: made by us and deleted by others before the answer came."""
+    store.delete(AppKey("argocd", "b"), "new")
+    assert store.put(app("8", name="b", uid="new")).new is None
+    store.delete(AppKey("argocd", "a"), "another")  # of a name that others have by now
+    assert store.get(AppKey("argocd", "a")) is not None
+    assert store.put(app("9", uid="another")).new is None
+    assert store.put(app("10", uid="third")).new is not None

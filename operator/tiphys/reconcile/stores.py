@@ -111,11 +111,12 @@ class Store(Generic[T]):
     def delete(self, key: AppKey, uid: str = "") -> T | None:
         """Forget an object, if it is (when ``uid`` is given) still that one."""
         held = self._objects.get(key)
+        if gone_uid := uid or (held.metadata.uid if held is not None else ""):
+            self._deleted[gone_uid] = None
+            if len(self._deleted) > REMEMBERED_DELETIONS:
+                self._deleted.popitem(last=False)
         if held is None or (uid and held.metadata.uid != uid):
             return None
-        self._deleted[held.metadata.uid] = None
-        if len(self._deleted) > REMEMBERED_DELETIONS:
-            self._deleted.popitem(last=False)
         self._kept.pop(key, None)
         gone = self._objects.pop(key)
         self._tell(gone, None)
