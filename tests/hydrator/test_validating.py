@@ -62,6 +62,10 @@ def problems(*apps: Application, of: AppProject | str | None = None) -> dict[str
                 ("/etc/x", "which is absolute: name it from the repository's root"),
                 (".git/hooks", "which git keeps for itself"),
                 ("a/.GIT", "which git keeps for itself"),
+                (".git./x", "which git keeps for itself"),
+                ("a/.Git . /x", "which git keeps for itself"),
+                ("a/.git:b", "which git keeps for itself"),
+                ("a\\.git", "which git keeps for itself"),
                 ("a\nb", "which holds control characters"),
             )
         ),

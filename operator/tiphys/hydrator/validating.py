@@ -2,6 +2,7 @@
 share a commit, and half a commit would be taken for a whole one."""
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tiphys.hydrator.grouping import destination_branch, destination_url
@@ -85,6 +86,10 @@ def _problem(app: Application, hydrator: SourceHydrator, project: AppProject | s
     return ""
 
 
+_GITS_OWN = re.compile(r"(?:^|[/\\])(?:git~|\.git[ .]*(?:[/\\:]|$))", re.IGNORECASE)
+"""What some file system would take for ``.git``; git refuses to write it anywhere."""
+
+
 def _path_problem(path: str) -> str:
     """Why nothing may be written there: it would be read from another place, or be no content."""
     parts = path.split("/")
@@ -92,7 +97,7 @@ def _path_problem(path: str) -> str:
         return "which is absolute: name it from the repository's root"
     if ".." in parts:
         return "which may not contain '..'"
-    if any(part.lower() == ".git" or part.lower().startswith("git~") for part in parts):
+    if _GITS_OWN.search(path):
         return "which git keeps for itself"
     if any(ord(char) < 32 or char == "\x7f" for char in path):
         return "which holds control characters"
