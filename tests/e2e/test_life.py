@@ -167,7 +167,8 @@ def test_the_deletion_has_the_rights_of_the_service_account(story: Story) -> Non
         project(story, destinationServiceAccounts=accounts("no{account}"))
         delete(story)
         story.wait_condition(
-            "DeletionError", "cannot apply impersonation: failed to derive service account to impersonate: "
+            "DeletionError",
+            "cannot apply impersonation: error deriving service account to impersonate: default",
         )
         grant(story, "weak", "get")
         project(story, destinationServiceAccounts=accounts("weak"))

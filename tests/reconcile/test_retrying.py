@@ -14,6 +14,7 @@ from tiphys.reconcile.refresh import Level
 from tiphys.reconcile.retrying import (
     LONGEST,
     SYNC_TIMEOUT,
+    TIMED_OUT,
     after_failure,
     belongs_to,
     growing,
@@ -179,6 +180,7 @@ def test_the_time_limit_counts_from_the_start_and_not_while_terminating() -> Non
     assert remaining_time(state("Running"), 90.0, 60.0) == 30.0
     assert remaining_time(state("Running"), 0.0, 60.0) is None
     assert remaining_time(state("Terminating"), 90.0, 60.0) is None
+    assert TIMED_OUT == "operation is terminating due to timeout"  # sync.md 14.2
 
 
 def test_a_look_asked_for_later_keeps_its_level_until_then() -> None:

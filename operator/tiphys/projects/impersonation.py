@@ -9,7 +9,15 @@ _FORBIDDEN = frozenset("!*[]{}\\/")
 
 
 class ImpersonationError(Exception):
-    """No service account can be derived; the message is the reference's."""
+    """No service account can be derived; the message is the reference's.
+
+    Attributes:
+        why: what is wrong with an entry; ``""`` where none matches.
+    """
+
+    def __init__(self, text: str, why: str = "") -> None:
+        super().__init__(text)
+        self.why = why
 
 
 def impersonated_user(project: AppProject, app: Application, server: str, *, enforced: bool) -> str:
@@ -33,10 +41,7 @@ def impersonated_user(project: AppProject, app: Application, server: str, *, enf
             continue
         account = entry.default_service_account
         if not account.strip() or _FORBIDDEN.intersection(account):
-            raise ImpersonationError(
-                "failed to derive service account to impersonate: "
-                f"default service account contains invalid chars '{account}'"
-            )
+            raise _broken(f"default service account contains invalid chars '{account}'")
         if ":" in account:
             return f"system:serviceaccount:{account}"
         return f"system:serviceaccount:{namespace or app.metadata.namespace}:{account}"
@@ -51,8 +56,9 @@ def _matches(pattern: str, text: str, what: str) -> bool:
     try:
         compile_glob(pattern)
     except GlobError as error:
-        raise ImpersonationError(
-            "failed to derive service account to impersonate: "
-            f"invalid glob pattern for destination {what}: {error.why}"
-        ) from None
+        raise _broken(f"invalid glob pattern for destination {what}: {error.why}") from None
     return matches(pattern, text)
+
+
+def _broken(why: str) -> ImpersonationError:
+    return ImpersonationError(f"failed to derive service account to impersonate: {why}", why)

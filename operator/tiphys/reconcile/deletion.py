@@ -103,7 +103,8 @@ async def finalize(services: Services, app: Application) -> None:
     try:
         client = client_for(situation, handle, enforced=False)
     except ImpersonationError as error:
-        await _report(services, app, f"cannot apply impersonation: {error}")
+        text = f"cannot apply impersonation: error deriving service account to impersonate: {error.why}"
+        await _report(services, app, text)
         return
     for stage in (PRE_DELETE, "cascade", POST_DELETE, PRE_DELETE_CLEANUP, POST_DELETE_CLEANUP):
         names = set(PROPAGATION) if stage == "cascade" else {stage}

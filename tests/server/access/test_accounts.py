@@ -102,6 +102,21 @@ async def test_refused_passwords(people: People, body: dict[str, str], status: i
     assert body["newPassword"] not in refused.text
 
 
+async def test_a_role_of_a_project_has_no_password(people: People) -> None:
+    project = {"metadata": {"name": "roles"}, "spec": {"roles": [{"name": "ci"}]}}
+    made = await people.admin.call("POST", "/api/v1/projects", body={"project": project})
+    assert made.status == 200, made.text
+    token = await people.admin.call("POST", "/api/v1/projects/roles/roles/ci/token", body={})
+    body = {"currentPassword": PASSWORD, "newPassword": "long-enough"}
+    refused = await people.admin.acting(token.json["token"]).call(
+        "PUT", "/api/v1/account/password", body=body
+    )
+    assert refused.status == 400
+    assert refused.json["message"] == (
+        'password can only be changed for local users, not user "proj:roles:ci"'
+    )
+
+
 async def test_a_new_password_ends_old_sessions(people: People) -> None:
     # ben may change cat's password with his own
     cat = people.admin.acting(await people.admin.login("cat", PASSWORD))

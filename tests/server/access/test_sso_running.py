@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.access.oidc.conftest import Provider, issuer, oidc_config, provider
-from tests.access.oidc.idp import SECRET
+from tests.access.oidc.idp import CLIENT, SECRET
 from tests.controlplane import ControlPlane
 from tests.server.conftest import unique_namespace
 from tests.server.running import Running, running
@@ -64,6 +65,32 @@ async def test_sso_is_switched_on_and_used_without_a_restart(plain: Running, pro
     assert (out.status, out.headers["Location"]) == (303, plain.base)
     refused = await ann.get("/api/v1/account/can-i/applications/get/any/app")
     assert refused.json["message"] == "invalid session: token is revoked, please re-login"
+
+
+async def test_passwords_are_changed_by_who_logged_in_just_now(plain: Running, provider: Provider) -> None:
+    """api.md 9: nobody asks such a caller for a password, so the token must be fresh."""
+    data = {"url": plain.base, "oidc.config": oidc_config(provider.issuer), "accounts.cat": "login"}
+    for name, given in (
+        ("argocd-cm", data),
+        ("argocd-rbac-cm", {"policy.csv": "g, dev, role:readonly\np, dev, accounts, update, cat, allow"}),
+    ):
+        patch = json.dumps({"data": given})
+        await asyncio.to_thread(plain.kubectl, "patch", "configmap", name, "--type=merge", "-p", patch)
+
+    async def change(age: int) -> tuple[int, str]:
+        now = int(time.time())
+        claims = {"iss": provider.issuer, "aud": CLIENT, "sub": "ann", "groups": ["dev"]}
+        token = await provider.sign({**claims, "iat": now - age, "exp": now + 600, "jti": f"aged-{age}"})
+        allowed = "/api/v1/account/can-i/accounts/update/cat"
+        await plain.until(allowed, lambda answer: answer.text == '{"value":"yes"}', token=token)
+        body = {"name": "cat", "newPassword": "long-enough"}
+        answer = await plain.call("PUT", "/api/v1/account/password", body=body, token=token)
+        return answer.status, answer.json.get("message", "")
+
+    too_old = "SSO token is too old. Please use 'argocd relogin' to get a new token"
+    assert await change(400) == (500, too_old)
+    assert await change(10) == (200, "")
+    await plain.login("cat", "long-enough")
 
 
 async def test_pages_for_cookies_tell_missing_groups_from_bad_tokens(

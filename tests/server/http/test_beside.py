@@ -288,6 +288,12 @@ def app(
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
+def test_the_colours_are_those_that_pages_know() -> None:
+    assert (GREEN, PURPLE) == ("rgb(11, 97, 42)", "rgb(115, 31, 77)")
+    assert (BLUE, ORANGE) == ("rgb(16, 61, 102)", "rgb(189, 115, 0)")
+    assert (RED, GREY) == ("rgb(167, 46, 38)", "rgb(41, 52, 61)")
+
+
 @pytest.mark.parametrize(
     ("health", "sync", "left", "right"),
     [
