@@ -190,6 +190,21 @@ async def test_somebody_pushes_always(remote: GitRepo, store: GitStore) -> None:
         await store.commit(Repository(url=remote.url), commit_of({"app/m": "2"}, decide=decide))
 
 
+async def test_a_branch_in_the_way_is_named(remote: GitRepo, store: GitStore) -> None:
+    remote.git("branch", "env")
+    asked = 0
+
+    async def decide(present: Content) -> Mapping[str, bytes]:
+        nonlocal asked
+        asked += 1
+        return {"f": b"x"}
+
+    with pytest.raises(SourceError, match="'refs/heads/env' exists") as caught:
+        await store.commit(Repository(url=remote.url), commit_of({"f": "x"}, decide=decide))
+    assert "credentials" not in str(caught.value)
+    assert asked == 1
+
+
 async def test_two_stores_share_the_notes(remote: GitRepo, make_store: MakeStore, tmp_path: Path) -> None:
     stores = [make_store(tmp_path / name) for name in ("one", "two")]
     repository = Repository(url=remote.url)

@@ -287,11 +287,13 @@ class _BranchWriter:
         refused = [
             line for line in finished.stdout.decode("utf-8", "replace").splitlines() if line[:2] == "!\t"
         ]
+        words = [line[8:].strip() for line in finished.stderr.splitlines() if line.startswith("remote: ")]
+        text = "; ".join([*map(_refusal, refused), *(each for each in words if each)])
+        if refused and any(_IN_THE_WAY in each for each in words):
+            raise self._error(f"failed to push to {text}")
         if any(_is_race(line) for line in refused):
             raise Outrun
         if refused:
-            words = [line[8:].strip() for line in finished.stderr.splitlines() if line.startswith("remote: ")]
-            text = "; ".join([*map(_refusal, refused), *(each for each in words if each)])
             raise AccessDenied(
                 "PermissionDenied",
                 f"failed to push to {text}; let the repository's write credentials push there",
@@ -342,6 +344,8 @@ def _identity(commit: BranchCommit) -> dict[str, str]:
 
 
 _RACES = ("cannot lock ref", "failed to update ref", "reference already exists", "incorrect old value")
+_IN_THE_WAY = "exists; cannot create"
+"""A branch ``env`` leaves no room for ``env/dev``: no race, however often it is tried."""
 
 
 def _refusal(line: str) -> str:
