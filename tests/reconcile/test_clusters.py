@@ -16,7 +16,7 @@ from tiphys.live.cluster import ClusterCache
 from tiphys.reconcile import clusters
 from tiphys.reconcile.clusters import ClusterNotReady, ClusterPending, ClusterPool
 from tiphys.resources.identity import AppKey
-from tiphys.settings.clusters import Cluster
+from tiphys.settings.clusters import Cluster, ClusterConfig, Clusters
 
 ONE, TWO = AppKey("argocd", "one"), AppKey("argocd", "two")
 REMOTE = Cluster(server="https://remote.example", name="remote")
@@ -130,6 +130,40 @@ async def test_those_who_wait_are_not_forgotten_when_a_cluster_is_read_anew_or_r
         with pytest.raises(ClusterPending):
             pool.get(moved, ONE)
         assert await bell.wait() == [TWO]
+
+
+REFRESH = {"argocd.argoproj.io/refresh": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_left"),
+    [
+        pytest.param({"config": ClusterConfig(bearer_token="rotated")}, True, id="credentials"),
+        pytest.param({"namespaces": ("one",)}, True, id="namespaces"),
+        pytest.param({"cluster_resources": True}, True, id="clusterResources"),
+        pytest.param({"annotations": REFRESH}, True, id="a cache that somebody declared stale"),
+        pytest.param({"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}, True, id="not ours"),
+        pytest.param(None, True, id="gone"),
+        pytest.param({"name": "renamed"}, False, id="name"),
+        pytest.param({"labels": {"a": "b"}, "annotations": {"a": "b"}}, False, id="labels and annotations"),
+        pytest.param({"project": "team"}, False, id="project"),
+    ],
+)
+async def test_which_changes_of_its_secret_a_cluster_is_read_anew_for(
+    changes: dict[str, Any] | None, is_left: bool
+) -> None:
+    """health-and-resources.md 6.7"""
+    remote = Remote()
+    remote.listed.set()
+    async with running([remote]) as (pool, bell):
+        with pytest.raises(ClusterPending):
+            pool.get(REMOTE, ONE)
+        await bell.wait()
+        now = {} if changes is None else {REMOTE.server: msgspec.structs.replace(REMOTE, **changes)}
+        pool.align(Clusters(by_server=now))
+        handle = pool.known(REMOTE.server)
+        assert (handle is None) is is_left
+        assert handle is None or handle.cluster is now[REMOTE.server]
 
 
 async def test_a_cluster_whose_secret_cannot_be_used_is_not_ready() -> None:
