@@ -185,6 +185,27 @@ async def test_a_token_that_a_server_refuses_is_replaced_once(
     assert len(issuers.requests) == 3
 
 
+async def test_conversations_that_are_refused_together_share_the_next_token(
+    issuers: Issuers, authority: Authority
+) -> None:
+    clock = [time.time()]
+    tokens = Tokens(now=lambda: clock[0])
+    trust = Trust(tls_certificates={"localhost": authority.pem})
+    repository = given("github", issuers, "https://localhost:1")
+    refused = (await tokens.equip(repository, trust)).password
+    clock[0] += 31.0
+    issuers.give = "ghs_second-token"
+    assert tokens.forget(repository, refused)
+    assert tokens.forget(repository, refused)  # before there is another
+    assert (await tokens.equip(repository, trust)).password == issuers.give
+    assert tokens.forget(repository, refused)  # and after
+    assert (await tokens.equip(repository, trust)).password == issuers.give
+    assert len(issuers.requests) == 2
+    assert not tokens.forget(repository, issuers.give)  # only just made
+    assert not tokens.forget(Repository(url="https://localhost:1/x", password=refused), refused)
+    await tokens.close()
+
+
 @pytest.mark.parametrize(
     ("kind", "limits", "lasting", "kept"),
     [

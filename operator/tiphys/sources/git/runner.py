@@ -181,7 +181,7 @@ class GitRunner:
         """
         finished, refused = await self._equipped(repository, arguments, cwd, timeout, env or {}, children)
         # a token may end before its time: a server that refuses one is shown another, once
-        if refused and self.tokens.forget(repository):
+        if refused and self.tokens.forget(repository, refused):
             finished, _ = await self._equipped(repository, arguments, cwd, timeout, env or {}, children)
         return finished
 
@@ -222,15 +222,16 @@ class GitRunner:
         timeout: float | None,
         env: Mapping[str, str],
         children: bool,
-    ) -> tuple[Finished, bool]:
-        """How the command ended, and whether the server refused us. Raises as :meth:`remote`."""
+    ) -> tuple[Finished, str]:
+        """How the command ended, and the password that the server refused. Raises as :meth:`remote`."""
         # before its turn: an issuer that does not answer keeps no other conversation waiting
         repository = await self.tokens.equip(repository, self.trust)
         async with self._turns.turn(repository.url):
             if not self._config.exists():  # somebody emptied the cache directory
                 self.prepare()
             finished = await self._remote(repository, arguments, cwd, timeout, env, children)
-        return finished, not finished.ok and _DENIED.search(finished.stderr) is not None
+        refused = not finished.ok and _DENIED.search(finished.stderr) is not None
+        return finished, repository.password if refused else ""
 
     async def _remote(
         self,

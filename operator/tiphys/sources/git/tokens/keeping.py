@@ -104,11 +104,17 @@ class Tokens:
             bearer_token=token.password if token.bearer else "",
         )
 
-    def forget(self, repository: Repository) -> bool:
-        """A server refused what :meth:`equip` gave: whether another token could be better. One that
-        was only just made is not worth another try."""
-        token = self._tokens.pop(repository.credential_digest, None)
-        return token is not None and self._now() - token.made > _JUST_MADE
+    def forget(self, repository: Repository, refused: str) -> bool:
+        """A server refused the token that :meth:`equip` gave: whether another could be better. One that
+        was only just made is not worth another try; one that others replaced meanwhile is."""
+        if kind_of(repository) is None:
+            return False
+        key = repository.credential_digest
+        token = self._tokens.get(key)
+        if token is None or token.password != refused:
+            return True
+        del self._tokens[key]
+        return self._now() - token.made > _JUST_MADE
 
     async def close(self) -> None:
         """End running requests."""
