@@ -2,6 +2,8 @@
 
 import re
 import string
+import subprocess
+import sys
 import time
 
 import pytest
@@ -266,6 +268,28 @@ def test_a_greedy_script_costs_only_itself(script: str, open_libs: bool) -> None
     assert health.status == "Unknown"
     assert re.search("not enough memory|context deadline exceeded", health.message)
     assert host.health(message("obj.kind"), OBJ, open_libs=open_libs) == Health("Healthy", "X")
+
+
+SURVIVORS = """
+import sys
+from tiphys.health.lua import LuaHost
+
+FULL = 'local t = {} pcall(function() for i = 1, 1e9 do t[i] = "x" .. i end end) return {status="Healthy"}'
+ASKS = 'return {status="Healthy", message=obj.kind}'
+big = {"kind": "Big", "data": {f"key-{number}": "value " * 5 for number in range(20_000)}}
+for step in range(40):
+    host = LuaHost(instructions=3_000_000, memory=2 * 1024 * 1024 + step * 1021)
+    for manifest in ({"kind": "Small"}, big):
+        host.health(FULL, manifest)
+        if host.health(ASKS, manifest).message != manifest["kind"]:
+            sys.exit(f"step {step} {host.health(ASKS, manifest)}")
+"""
+
+
+def test_the_process_survives_scripts_that_survive_a_lack_of_memory() -> None:
+    # in a process of its own: Lua's panic ends it without a word to Python
+    ended = subprocess.run([sys.executable, "-c", SURVIVORS], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 HARMLESS = [

@@ -1,7 +1,7 @@
 """Users' Lua health scripts: found, compiled once, run inside limits (health-and-resources.md 3).
 
 A script comes from ``argocd-cm`` and sees objects that tenants write, so neither is trusted with
-the process: each state of Lua has a memory limit, each run a budget of VM instructions, and the
+the process: each run has a memory limit and a budget of VM instructions, and the
 environment (``sandbox.lua``) holds no way to files, programs or other scripts. What goes wrong is
 the health of that one object: ``Unknown`` with the reason. A state that ran out of memory is
 thrown away.
@@ -30,7 +30,7 @@ SECONDS = 1.0
 """CPU time of one run, for scripts whose instructions are dear."""
 
 MEMORY_BYTES = 32 * 1024 * 1024
-"""Most a state may hold."""
+"""Most a run may take, beside the object it is about."""
 
 _STEP = 10_000
 _COLLECT_ABOVE = 8 * 1024 * 1024
@@ -68,16 +68,22 @@ def _no_attributes(obj: object, name: object, setting: bool) -> object:
 
 
 class _State:
-    """One state of Lua with its compiled scripts."""
+    """One state of Lua with its compiled scripts.
+
+    The memory limit holds only while a script compiles or runs: there a lack of memory is an error of
+    Lua's. Anywhere else (objects put in, answers taken out, garbage collected at the limit, which a
+    script may have reached and survived) it would be Lua's panic, which ends the process.
+    """
 
     def __init__(self, memory: int) -> None:
+        self._memory = memory
         self.runtime = lua51.LuaRuntime(
             encoding="utf-8",
             unpack_returned_tuples=True,
             register_eval=False,
             register_builtins=False,
             attribute_filter=_no_attributes,
-            max_memory=memory,
+            max_memory=0,  # none yet, but one can be set
         )
         self._scripts: dict[str, Any] = {}
         patterns = self.runtime.execute(_source("patterns.lua"))
@@ -93,7 +99,7 @@ class _State:
         """Kind (``ok``, ``nil``, ``type``, ``error``) and text of a run."""
         chunk = self._scripts.get(script)
         if chunk is None:
-            compiled = self._compile(script)
+            compiled = self._limited(self._compile, script)
             if isinstance(compiled, tuple):
                 raise ScriptError(str(compiled[1]))
             if len(self._scripts) >= _SCRIPTS_KEPT:
@@ -101,10 +107,17 @@ class _State:
             self._scripts[script] = chunk = compiled
         table = self.runtime.table_from
         value = table(without_nulls(obj), recursive=True)
-        kind, text = self._run(chunk, open_libs, value, table(dict(params)), budget)
+        kind, text = self._limited(self._run, chunk, open_libs, value, table(dict(params)), budget)
         if self.runtime.get_memory_used() > _COLLECT_ABOVE:
             self.runtime.gccollect()
         return str(kind), str(text)
+
+    def _limited(self, function: Callable[..., Any], *args: Any) -> Any:
+        self.runtime.set_max_memory(self.runtime.get_memory_used() + self._memory)
+        try:
+            return function(*args)
+        finally:
+            self.runtime.set_max_memory(0)
 
 
 @lru_cache(maxsize=4)
@@ -128,7 +141,7 @@ class LuaHost:
 
     Args:
         instructions: budget of one run.
-        memory: bytes a state may hold.
+        memory: bytes a run may take, beside its object.
     """
 
     def __init__(self, *, instructions: int = INSTRUCTIONS, memory: int = MEMORY_BYTES) -> None:
