@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.story import APPLICATIONS, Story, config_map, health_status, sync_status
+from tests.e2e.installed import setting
+from tests.e2e.story import APPLICATIONS, Story, conditions, config_map, health_status, sync_status
+from tests.e2e.test_changes import Kind, kind
+
+__all__ = ["kind"]  # a fixture
 
 
 def workload(kind: str, outcome: str = "", **spec: Any) -> str:
@@ -48,6 +52,37 @@ def test_the_worst_of_its_resources(story: Story, manifest: str, health: str) ->
     assert "health" not in next(each for each in app["status"]["resources"] if each["kind"] == "ConfigMap")
     line = story.kubectl("get", APPLICATIONS, story.name, "-n", story.control, "--no-headers")
     assert line.split()[1:3] == ["Synced", health]
+
+
+WILD = [
+    pytest.param("while true do end", "context deadline exceeded", id="without end"),
+    pytest.param('local s = "x" while true do s = s .. s end', "", id="takes all memory"),
+    pytest.param("return obj.spec.teeth", "", id="no health"),
+    pytest.param("return obj.no.such.field", "attempt to index", id="fails"),
+]
+
+
+@pytest.mark.parametrize(("script", "why"), WILD)
+def test_a_script_of_the_users_that_runs_wild(story: Story, kind: Kind, script: str, why: str) -> None:
+    """health-and-resources.md 1.2, 1.3: health of what it judges is Unknown, with the reason."""
+    kind.define(v1=True)
+    story.commit({"app/cog.yaml": kind.cog("v1", 8), "plain/two.yaml": TWO})
+    story.create_application(syncPolicy=story.automated())
+    story.wait_synced()
+    with setting(story.kubectl, {f"resource.customizations.health.{kind.group}_Cog": script}):
+        story.refresh()
+        text = 'failed to get resource health for "Cog" with name "cog"'
+        app = story.wait_condition("ComparisonError", f"error setting app health: {text}")
+        assert why in conditions(app)[0]["message"]
+        assert (sync_status(app), health_status(app)) == ("Synced", "Unknown")
+        # others go on
+        other = f"{story.name}-other"
+        story.create_application(other, source={"path": "plain"}, syncPolicy=story.automated())
+        story.wait_synced(name=other)
+    assert not conditions(story.wait_synced())
+
+
+TWO = config_map("two")
 
 
 def test_it_follows_what_runs(story: Story) -> None:
