@@ -75,7 +75,13 @@ def test_a_script_of_the_users_that_runs_wild(story: Story, kind: Kind, script: 
         app = story.wait_condition("ComparisonError", f"error setting app health: {text}")
         assert why in conditions(app)[0]["message"]
         assert (sync_status(app), health_status(app)) == ("Synced", "Unknown")
-        # others go on
+        # syncs go on, and so do others
+        revision = story.commit({"app/one.yaml": config_map("one")})
+        story.refresh()
+        story.wait(
+            "synced", lambda app: app["status"]["operationState"]["syncResult"]["revision"] == revision
+        )
+        story.wait_object("configmap", "one", bool)
         other = f"{story.name}-other"
         story.create_application(other, source={"path": "plain"}, syncPolicy=story.automated())
         story.wait_synced(name=other)

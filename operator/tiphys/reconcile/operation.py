@@ -175,7 +175,9 @@ async def _pass(
     if shared and "FailOnSharedResource=true" in (sync.sync_options or ()):
         state = with_changes(state, phase=FAILED, message=f"Shared resource found: {shared[0]}")
         return Pass(state, situation, handle, comparison)
-    blocking = [c for c in comparison.found if c[0] in (kinds.COMPARISON_ERROR, kinds.INVALID_SPEC_ERROR)]
+    unjudged = (kinds.COMPARISON_ERROR, comparison.health.error)  # costs health, no sync
+    errors = (kinds.COMPARISON_ERROR, kinds.INVALID_SPEC_ERROR)
+    blocking = [each for each in comparison.found if each[0] in errors and each != unjudged]
     if blocking:
         return Pass(_failed(state, describe(blocking)), situation, handle, comparison)
     try:
