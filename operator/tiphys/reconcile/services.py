@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from tiphys.reconcile.writing import ApplicationWriter
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
 from tiphys.resources.project import AppProject
-from tiphys.resources.times import Timestamp
+from tiphys.resources.times import Timestamp, from_timestamp
 from tiphys.settings.model import Settings
 from tiphys.settings.store import SettingsStore
 from tiphys.sync.cluster import SyncCluster
@@ -48,6 +48,7 @@ class Memory:
         self.changed_at: dict[AppKey, float] = {}  # when it appeared, or its spec changed last
         self.hard_at: dict[AppKey, datetime] = {}  # last hard look, or the first of any kind
         self.started: dict[AppKey, deque[Timestamp]] = {}  # when the last operations began
+        self.late: dict[AppKey, tuple[Timestamp, timedelta]] = {}  # by how much the last one is dated late
         self.first_error: dict[AppKey, float] = {}
         self.elapsed = Elapsed()
         self.rules: dict[AppKey, tuple[Any, Rules]] = {}  # compiled comparison rules and their inputs
@@ -84,6 +85,7 @@ class Memory:
             self.changed_at,
             self.hard_at,
             self.started,
+            self.late,
             self.first_error,
             self.rules,
             self.hold_until,
@@ -140,7 +142,13 @@ class Services(msgspec.Struct, frozen=True, eq=False):
             used.add(state.started_at)
         begin = start_of(used, now)
         known.append(begin)
+        self.memory.late[app.key] = (begin, from_timestamp(begin) - now.replace(microsecond=0))
         return begin
+
+    def dated_late(self, key: AppKey, begin: Timestamp) -> timedelta:
+        """By how much the ``startedAt`` of an operation is later than its beginning."""
+        of, late = self.memory.late.get(key, ("", timedelta()))
+        return late if of == begin else timedelta()
 
     def since(self, key: AppKey, what: str, moment: Timestamp) -> float:
         """Seconds since a stored moment, whatever the wall clock does (:mod:`~tiphys.reconcile.elapsed`)."""

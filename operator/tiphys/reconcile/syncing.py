@@ -134,7 +134,7 @@ async def sync_inputs(
         permitted=permission(situation),
         assess=lambda manifest: assess(manifest, situation.settings.overrides),
         age=lambda hook: hook_age(services, app, hook, state.started_at),
-        deletion_approved_at=approval_time(annotations.get(DELETION_APPROVED, "")),
+        deletion_approved_at=_approved_at(services, app, state),
         managed_namespace_metadata=metadata,
         namespace_live=_known_namespace(handle, app.spec.destination.namespace) if metadata is None else None,
         migration_manager=annotations.get(MIGRATION_MANAGER, ""),
@@ -210,6 +210,13 @@ def permission(situation: Situation) -> Permission:
         return None
 
     return permitted
+
+
+def _approved_at(services: Services, app: Application, state: OperationState) -> datetime | None:
+    """When the user approved of deletions, counted as the operation's beginning is: who approves within
+    the second that an operation is dated late by has approved of this one."""
+    moment = approval_time((app.metadata.annotations or {}).get(DELETION_APPROVED, ""))
+    return moment and moment + services.dated_late(app.key, state.started_at)
 
 
 def approval_time(text: str) -> datetime | None:
