@@ -108,8 +108,10 @@ async def test_upsert_needs_the_right_to_update(place: Place) -> None:
             {"destination": {"server": "https://no.where", "namespace": "x"}},
             400,
             3,
-            "application destination spec for {name} is invalid: error getting cluster by server "
-            '"https://no.where": rpc error: code = NotFound desc = cluster "https://no.where" not found',
+            # as of a cluster that is there but not the project's
+            "application spec for {name} is invalid: InvalidSpecError: application destination server "
+            "'https://no.where' and namespace 'x' do not match any of the allowed destinations in project "
+            "'team'",
             id="destination",
         ),
         pytest.param(

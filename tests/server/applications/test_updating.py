@@ -117,7 +117,8 @@ async def test_patches(place: Place, patch_type: str, patch: Any) -> None:
             '{"spec":{"destination":{"server":"https://no.where"}}}',
             400,
             3,
-            "application destination",
+            "application spec for {name} is invalid: InvalidSpecError: application destination server "
+            "'https://no.where' and namespace ",
         ),
     ],
 )
@@ -130,7 +131,7 @@ async def test_bad_patches(
     )
     found = refusal(answer)
     assert found[:2] == (status, code)
-    assert found[2].startswith(message)
+    assert found[2].startswith(message.replace("{name}", name))
 
 
 async def test_edits_of_others_in_between_survive(place: Place) -> None:
