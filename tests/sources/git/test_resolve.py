@@ -39,7 +39,7 @@ async def test_every_kind_of_revision(repo: GitRepo, store: GitStore) -> None:  
 async def test_full_sha_needs_no_network(store: GitStore) -> None:
     sha = "0123456789abcdef0123456789abcdef01234567"
     assert await store.resolve(Repository(url="https://nowhere.invalid/x"), sha) == sha
-    assert store.requests == {"ls-remote": 0, "fetch": 0}
+    assert not any(store.requests.values())
 
 
 async def test_500_applications_cost_one_listing(repo: GitRepo, store: GitStore) -> None:
