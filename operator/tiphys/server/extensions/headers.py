@@ -14,20 +14,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from tiphys.access.identity import Identity
 from tiphys.server.extensions.asking import APPLICATION, PROJECT, Wish
+from tiphys.server.http.hop_by_hop import HOP_BY_HOP
 
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 _OURS = HOP_BY_HOP | {"host", "content-length", "expect", "http2-settings"}
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tiphys.access.authenticator import STATE_COOKIE, join_chunks, read_cookies
 from tiphys.access.identity import UNRESTRICTED, Authentication, Identity
-from tiphys.server.http.cookies import TOKEN_COOKIE, TooManyCookies, token_cookies
+from tiphys.server.http.cookies import TooManyCookies, session_cookies
 from tiphys.server.http.refusals import Refused
 from tiphys.settings.model import Settings
 from tiphys.settings.secrecy import redacted
@@ -88,21 +88,14 @@ class CookieLogin:
         return CookieCaller(found.identity, found.renewed_token, found.renewed_state or sealed, fresh)
 
     def _renewed(self, found: Authentication) -> list[str]:
-        named = {TOKEN_COOKIE: found.renewed_token}
-        if found.renewed_state:
-            named[STATE_COOKIE] = found.renewed_state
         options = self._options
         try:
-            return [
-                cookie
-                for name, value in named.items()
-                for cookie in token_cookies(
-                    value,
-                    options.href,
-                    secure=options.secure_cookies,
-                    max_chunks=options.max_cookies,
-                    name=name,
-                )
-            ]
+            return session_cookies(
+                found.renewed_token,
+                found.renewed_state,
+                options.href,
+                secure=options.secure_cookies,
+                max_chunks=options.max_cookies,
+            )
         except TooManyCookies as error:
             raise Refused(500, str(error)) from None

@@ -8,6 +8,8 @@ renewed tokens, for SSO and for logging out. Pure: tokens in, values of ``Set-Co
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
+from tiphys.access.authenticator import STATE_COOKIE
+
 TOKEN_COOKIE = "argocd.token"
 MAX_COOKIE_BYTES = 4093
 """Of a whole cookie, attributes included."""
@@ -90,3 +92,16 @@ def _is_name(name: str) -> bool:
     except CookieError:
         return False
     return True
+
+
+def session_cookies(token: str, state: str, href: str, *, secure: bool, max_chunks: int) -> list[str]:
+    """``Set-Cookie`` values of a session's token and, where there is one, its sealed state.
+
+    Raises TooManyCookies.
+    """
+    named = {TOKEN_COOKIE: token} | ({STATE_COOKIE: state} if state else {})
+    return [
+        cookie
+        for name, value in named.items()
+        for cookie in token_cookies(value, href, secure=secure, max_chunks=max_chunks, name=name)
+    ]

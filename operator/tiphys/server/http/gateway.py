@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tiphys.access.authenticator import STATE_COOKIE
 from tiphys.access.certificates import metadata_of as certificate_metadata
 from tiphys.resources import gojson
 from tiphys.resources.errors import InvalidObject
@@ -25,7 +24,7 @@ from tiphys.server.http.answers import JSON, failure_answer, plain
 from tiphys.server.http.app_fields import AppFields
 from tiphys.server.http.bodies import SMALL_BYTES, BodyProblem, BodyRoom, JsonSplitter, body_parts, read_body
 from tiphys.server.http.compression import SMALLEST_BYTES, accepts_gzip, gzipped
-from tiphys.server.http.cookies import TOKEN_COOKIE, TooManyCookies, token_cookies
+from tiphys.server.http.cookies import TooManyCookies, session_cookies
 from tiphys.server.http.fields import HONOURED, Fields
 from tiphys.server.http.metadata import BadTimeout, answer_headers, metadata_of, timeout_of
 from tiphys.server.http.options import HttpOptions
@@ -217,19 +216,14 @@ class Gateway:
         if not token:
             return []
         options = self._options
-        named = {TOKEN_COOKIE: token} | ({STATE_COOKIE: call.renewed_state} if call.renewed_state else {})
         try:
-            return [
-                cookie
-                for name, value in named.items()
-                for cookie in token_cookies(
-                    value,
-                    options.href,
-                    secure=options.secure_cookies,
-                    max_chunks=options.max_cookies,
-                    name=name,
-                )
-            ]
+            return session_cookies(
+                token,
+                call.renewed_state,
+                options.href,
+                secure=options.secure_cookies,
+                max_chunks=options.max_cookies,
+            )
         except TooManyCookies as error:
             raise ApiFailure(Code.UNKNOWN, str(error)) from None
 

@@ -13,26 +13,13 @@ from yarl import URL
 
 from tiphys.access.oidc.provider import insecure_context, strict_context
 from tiphys.access.oidc.sso import dex_address, dex_ca
+from tiphys.server.http.hop_by_hop import HOP_BY_HOP
 from tiphys.settings.store import SettingsStore
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "host",
-        "content-length",
-    }
-)
+_NOT_PASSED_ON = HOP_BY_HOP | {"host", "content-length"}
 _LARGEST = 1024 * 1024
 _BODY_SECONDS = 30.0
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0, connect=10.0)
@@ -82,7 +69,7 @@ class DexProxy:
             return web.Response(status=303, headers={"Location": location})
         response = web.StreamResponse(status=answer.status, reason=answer.reason)
         for name, value in answer.headers.items():
-            if name.lower() not in _HOP_BY_HOP:
+            if name.lower() not in _NOT_PASSED_ON:
                 response.headers.add(name, value)
         await response.prepare(request)
         async for part in answer.content.iter_any():
@@ -92,7 +79,7 @@ class DexProxy:
 
     def _forwarded(self, request: web.Request) -> CIMultiDict[str]:
         headers: CIMultiDict[str] = CIMultiDict()
-        dropped = _HOP_BY_HOP | {
+        dropped = _NOT_PASSED_ON | {
             name.strip().lower() for name in request.headers.get("Connection", "").split(",")
         }
         for name, value in request.headers.items():
