@@ -13,9 +13,9 @@ from tests.access.building import KEY, NOW, hashed, secret, store
 from tiphys.access.access import Access
 from tiphys.access.accounts import SECRET, Accounts
 from tiphys.access.errors import InvalidToken, LoginRefused, UsernameTooLong
-from tiphys.access.failures import Failures
+from tiphys.access.failures import Failures, failed
 from tiphys.access.sessions import Sessions
-from tiphys.access.shared import NAME, Stored, read_stored
+from tiphys.access.shared import NAME, SharedSessions, Stored, read_stored
 from tiphys.kube.client import MERGE_PATCH, ClusterClient
 from tiphys.kube.errors import NotFound
 from tiphys.settings.params import Params
@@ -263,6 +263,52 @@ async def test_an_account_is_unlocked_by_removing_the_key(
     await client.patch(SECRET, namespace, NAME, {"data": {"failedLogins": None}}, MERGE_PATCH)
     await until(lambda: one.sessions.shared.book == {})
     assert await one.sessions.login("ann", PASSWORD)
+
+
+class EventsFirst:
+    """A client whose writes reach the watch before their answer reaches the writer."""
+
+    def __init__(self, client: ClusterClient) -> None:
+        self._client = client
+        self.taken: Callable[[Any], None] = print
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def create(self, *args: Any) -> Any:
+        return self._first(await self._client.create(*args))
+
+    async def patch(self, *args: Any) -> Any:
+        return self._first(await self._client.patch(*args))
+
+    def _first(self, written: Any) -> Any:
+        self.taken(written)
+        return written
+
+
+@pytest.mark.controlplane
+async def test_a_failure_counts_once_when_its_event_comes_before_its_answer(
+    client: ClusterClient, namespace: str
+) -> None:
+    early: Any = EventsFirst(client)
+    shared = SharedSessions(early, namespace, lambda: NOW, dict)
+    counts: list[int] = []
+
+    def take(written: Any) -> None:
+        shared.take(written)
+        counts.append(shared.book["ann"].count)
+        if len(counts) == 1:
+            shared.change_book(lambda book: failed(book, "ann", NOW.timestamp(), most=10))
+            counts.append(shared.book["ann"].count)
+
+    early.taken = take
+    running = asyncio.create_task(shared.run())
+    shared.change_book(lambda book: failed(book, "ann", NOW.timestamp(), most=10))
+    await until(lambda: len(counts) == 3)
+    assert counts == [1, 2, 2]
+    await until(lambda: shared.book["ann"].count == 2)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.controlplane

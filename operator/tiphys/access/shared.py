@@ -79,6 +79,7 @@ class SharedSessions:
         self._book: Book | None = None
         self._dirty = asyncio.Event()
         self._writing = asyncio.Lock()
+        self._is_under_way = False
 
     # Revocations
 
@@ -148,16 +149,20 @@ class SharedSessions:
                 if not self._dirty.is_set():
                     return
                 self._dirty.clear()
+                self._book = self.book  # worked out before what we write can come back
+                self._is_under_way = True
                 try:
                     answer, written = await self._write_once()
+                    del self._pending[:written]
                 except (Conflict, AlreadyExists, NotFound):
                     self._dirty.set()
                     continue
                 except BaseException:
                     self._dirty.set()
                     raise
-                del self._pending[:written]
-                self._book = None
+                finally:
+                    self._is_under_way = False
+                    self._book = None
                 if answer is not None:
                     self.take(answer)
                 return
@@ -198,7 +203,10 @@ class SharedSessions:
         else:
             self._version = 0
         self._stored = read_stored(_data(secret))
-        self._book = None
+        if not self._is_under_way:
+            # The event of our own write may come before its answer does: what is pending is in it already
+            # and would count twice until then.
+            self._book = None
         now = int(self._clock().timestamp())
         merged = {**self._revoked, **self._stored.revoked}
         self._revoked = {key: expires for key, expires in merged.items() if expires > now}
