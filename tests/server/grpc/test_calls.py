@@ -96,18 +96,6 @@ async def test_nobody_is_refused(server: Serving) -> None:
             await client.call(LOGS, {"name": "a"})
 
 
-OLD_CLIENT = (
-    r"FailedPrecondition desc = unsatisfied client version constraint: >= 1\.4\.0 \(client is 1\.3\.9\)"
-)
-
-
-async def test_client_version_check(server: Serving) -> None:  # api.md 2
-    options = [("grpc.primary_user_agent", "argocd-client/1.3.9")]
-    async with Client(server.target, token="secret", options=options) as client:
-        with pytest.raises(CallFailed, match=OLD_CLIENT):
-            await client.call(VERSION)
-
-
 @pytest.mark.parametrize(
     ("path", "text"),
     [

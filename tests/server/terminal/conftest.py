@@ -92,6 +92,7 @@ async def terminals(
     files = {
         "shells/web.yaml": deployment("web", replicas=1),
         "plain/web.yaml": deployment("plain", replicas=1),
+        "gone/web.yaml": deployment("gone", replicas=1),
     }
     async with (
         ExecProxy(from_kubeconfig(control_plane.kubeconfig)).running() as proxy,
@@ -119,11 +120,11 @@ async def terminals(
             "/api/v1/projects/team", lambda a: a.json["spec"]["destinations"][0]["server"] == "*"
         )
         await site.create("shells", destination={"server": proxy.url, "namespace": site.place})
-        wish = await _running(site, "shells")
+        wish = await running_pod(site, "shells")
         yield Terminals(site, proxy, wish)
 
 
-async def _running(site: Site, name: str) -> dict[str, str]:
+async def running_pod(site: Site, name: str) -> dict[str, str]:
     """Parameters for the Pod of an Application, once it runs."""
 
     def pods(answer: Answer) -> list[dict[str, Any]]:
@@ -148,7 +149,7 @@ async def _running(site: Site, name: str) -> dict[str, str]:
 async def plain(terminals: Terminals) -> dict[str, str]:
     """Parameters for a Pod of the real API server."""
     await terminals.site.create("plain")
-    return await _running(terminals.site, "plain")
+    return await running_pod(terminals.site, "plain")
 
 
 @pytest.fixture(autouse=True)

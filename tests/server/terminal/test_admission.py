@@ -6,13 +6,15 @@ stand-in for exec, since Pods of the local control plane run nothing (see ``stan
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 
 import aiohttp
 import pytest
 
-from tests.server.terminal.conftest import Terminals
+from tests.server.resources.site import APPS
+from tests.server.terminal.conftest import Terminals, running_pod
 from tiphys.access.tokens import issue
 
 pytestmark = pytest.mark.controlplane
@@ -116,6 +118,24 @@ async def test_refusals(
 
 async def test_a_pod_of_another_application(terminals: Terminals, plain: dict[str, str]) -> None:
     found = await terminals.ask(terminals.site.admin, pod=plain["pod"], container=plain["container"])
+    assert (found.status, found.text) == (400, "Pod doesn't belong to specified app\n")
+
+
+async def test_a_pod_that_is_gone_but_still_in_the_tree(terminals: Terminals) -> None:
+    """The tree is as the watch of Pods told it, which says nothing at the moment."""
+    site, proxy = terminals.site, terminals.proxy
+    await site.create("gone", destination={"server": proxy.url, "namespace": site.place})
+    wish = await running_pod(site, "gone")
+    proxy.freeze_streams()
+    try:
+        arguments = ("-n", site.place, "delete", "pod", wish["pod"], "--grace-period=0", "--force")
+        await asyncio.to_thread(site.admin.plane.kubectl, *arguments)
+        found = await terminals.ask(site.admin, **wish)
+        assert (found.status, found.text) == (400, "Cannot find pod\n")
+    finally:
+        proxy.drop_streams()
+    await site.admin.until(f"{APPS}/gone/resource-tree", lambda a: wish["pod"] not in a.text)
+    found = await terminals.ask(site.admin, **wish)
     assert (found.status, found.text) == (400, "Pod doesn't belong to specified app\n")
 
 

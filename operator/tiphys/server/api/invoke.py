@@ -14,13 +14,12 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from tiphys.access.identity import Authentication
+from tiphys.server.api.agents import check_client
 from tiphys.server.api.calls import Call
 from tiphys.server.api.failures import (
     ApiFailure,
     Code,
-    failed_precondition,
     failure_of,
-    invalid_argument,
     unauthenticated,
     unknown,
 )
@@ -28,8 +27,6 @@ from tiphys.server.api.rpc import Encoded, Method
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
-
-MINIMUM_CLIENT = (1, 4, 0)
 
 
 class Authenticator(Protocol):
@@ -173,28 +170,6 @@ class _Unlimited:
 
 def _until(deadline: float | None) -> Any:
     return _Unlimited() if deadline is None else asyncio.timeout_at(deadline)
-
-
-def check_client(agents: tuple[str, ...]) -> None:
-    """Refuse clients that are too old (api.md 2).
-
-    Raises:
-        ApiFailure: FailedPrecondition for an old client, InvalidArgument for an unreadable version.
-    """
-    for agent in agents:
-        for part in agent.split(" "):
-            name, slash, version = part.partition("/")
-            if name == "argocd-client" and slash:
-                found = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+][0-9A-Za-z.+-]*)?$", version)
-                if found is None:
-                    raise invalid_argument(f"could not parse version from user-agent: {agent}")
-                if tuple(map(int, found.groups())) < MINIMUM_CLIENT:
-                    wanted = ".".join(map(str, MINIMUM_CLIENT))
-                    raise failed_precondition(
-                        f"unsatisfied client version constraint: >= {wanted} (client is {version})"
-                    )
-        if agent in ("grpc-go/1.15.0", "grpc-go/1.10.0"):
-            raise failed_precondition(f"unsatisfied client version constraint: {agent} is too old")
 
 
 _ESCAPED: dict[str, tuple[str, ...]] = {
