@@ -30,6 +30,7 @@ from tests.e2e.test_hooks_and_waves import job
 from tests.e2e.test_impersonation import ON, accounts, grant
 from tests.e2e.test_projects import project
 from tests.e2e.test_races import job as endless_job
+from tests.e2e.test_races import patch
 from tests.gitservers import HttpGitServer
 
 pytestmark = pytest.mark.timeout(180)
@@ -155,6 +156,29 @@ def test_results_too_large_to_be_stored_do_not_hold_the_operation(story: Story) 
     assert not results(state)
     assert all(story.object("configmap", name) for name in (names[0], names[-1]))
     assert not conditions(story.wait_synced())  # without the results it fits
+
+
+def test_a_history_too_large_to_be_stored_ends_the_operation_with_an_error(story: Story) -> None:
+    # applications.md 4; the object of an Application may have 1.5 MiB, its history holds its sources
+    story.commit({"app/one.yaml": config_map("one")})
+    large = {"directory": {"jsonnet": {"extVars": [{"name": "unused", "value": "x" * 100_000}]}}}
+    story.create_application(source=large, revisionHistoryLimit=1000)
+    app = story.wait("compared", lambda app: sync_status(app) == "OutOfSync")
+    room = 1_572_864 - len(json.dumps(app, separators=(",", ":"))) - 100_000  # for the operation's result
+    entry = {"id": 0, "deployedAt": "2026-01-02T03:04:05Z", "revision": "x" * (room - 50_000)}
+    full = json.dumps({"status": {"history": [entry]}})
+    where = ("patch", APPLICATIONS, story.name, "-n", "argocd", "--type=merge", "--patch-file=/dev/stdin")
+    story.kubectl(*where, stdin=full)
+    story.sync()
+    state = story.wait_operation("Error")
+    assert state["message"].startswith("failed to record sync to history: ")
+    assert "too large" in state["message"]
+    assert results(state)["ConfigMap/one"]["status"] == "Synced"
+    app = story.wait_synced()
+    assert [entry["id"] for entry in app["status"]["history"]] == [0]
+    patch(story, {"status": {"history": None}})
+    story.sync()
+    story.wait_operation("Succeeded")
 
 
 def test_the_deletion_has_the_rights_of_the_service_account(story: Story) -> None:

@@ -1,5 +1,6 @@
 """The end of an operation: its state, the status it leads to, and the history, in one write."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from tiphys.reconcile.pairs import Comparison
 from tiphys.reconcile.picture import labels_of
 from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import Level
-from tiphys.reconcile.retrying import SUCCEEDED, belongs_to, with_changes
+from tiphys.reconcile.retrying import ERROR, SUCCEEDED, belongs_to, with_changes
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation
 from tiphys.reconcile.statuses import status_patch, with_history
@@ -61,7 +62,7 @@ async def complete(services: Services, app: Application, state: OperationState, 
         if app.operation is not None and belongs_to(state, app.operation):
             body["operation"] = None
         try:
-            written = await _write_end(services, app, status, body)
+            written, state = await _write_end(services, app, status, body)
             break
         except Stale:
             if attempt + 1 == ATTEMPTS:
@@ -87,20 +88,51 @@ async def complete(services: Services, app: Application, state: OperationState, 
 
 async def _write_end(
     services: Services, app: Application, status: ApplicationStatus, body: dict[str, Any]
-) -> Application:
-    """One guarded write; what does not fit is left out, and the message says so."""
-    try:
-        full = {**body, "status": status_patch(app.status, status)}
-        return await services.writer.patch(app, full, guard=True)
-    except TooLarge:
-        assert status.operation_state is not None
-        found = [(kinds.UNKNOWN_ERROR, STATUS_TOO_LARGE)]
-        small = conditions_into(app.status, found, frozenset({kinds.UNKNOWN_ERROR}), services)
-        state = without_results(status.operation_state)
-        small = msgspec.structs.replace(small, operation_state=state, history=status.history)
-        return await services.writer.patch(
-            app, {**body, "status": status_patch(app.status, small)}, guard=True
-        )
+) -> tuple[Application, OperationState]:
+    """One guarded write, and the state that it stored; what does not fit is left out, and the message
+    says so."""
+    found = [(kinds.UNKNOWN_ERROR, STATUS_TOO_LARGE)]
+    told = conditions_into(app.status, found, frozenset({kinds.UNKNOWN_ERROR}), services)
+    why = ""
+    for make in endings(told, status):
+        ended = make(why)
+        assert ended.operation_state is not None
+        try:
+            full = {**body, "status": status_patch(app.status, ended)}
+            return await services.writer.patch(app, full, guard=True), ended.operation_state
+        except TooLarge as error:
+            why = error.why
+    raise TooLarge(app.key, why)
+
+
+def endings(
+    told: ApplicationStatus, status: ApplicationStatus
+) -> Iterator[Callable[[str], ApplicationStatus]]:
+    """The ways to store the end of an operation, from the whole ``status`` to the least of it.
+
+    Each is made with the API server's reason for refusing the one before. If it is the history that does
+    not fit, the operation ends with an Error (applications.md 4): nobody could roll back to it.
+
+    Args:
+        told: the status before the end, with the condition that something does not fit.
+    """
+    state, replace = status.operation_state, msgspec.structs.replace
+    assert state is not None
+    recorded = status.history == told.history
+
+    def unrecorded(why: str) -> OperationState:
+        return with_changes(state, phase=ERROR, message=f"failed to record sync to history: {why}")
+
+    def least(why: str) -> OperationState:
+        bare = without_results(state if recorded else unrecorded(why))
+        return with_changes(bare, sync_result=None)
+
+    yield lambda why: status
+    yield lambda why: replace(told, operation_state=without_results(state), history=status.history)
+    if not recorded:
+        yield lambda why: replace(status, operation_state=unrecorded(why), history=told.history)
+        yield lambda why: replace(told, operation_state=without_results(unrecorded(why)))
+    yield lambda why: replace(told, operation_state=least(why))
 
 
 def without_results(state: OperationState) -> OperationState:

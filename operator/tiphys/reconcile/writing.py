@@ -17,7 +17,7 @@ from tiphys.kube.errors import ApiError, Conflict, Invalid, NotFound
 from tiphys.reconcile.stores import Store
 from tiphys.reconcile.unknown import with_unknown
 from tiphys.resources.application import Application
-from tiphys.resources.identity import GVK
+from tiphys.resources.identity import GVK, AppKey
 
 APPLICATION = GVK("argoproj.io", "v1alpha1", "Application")
 MERGE_PATCH = "application/merge-patch+json"
@@ -32,7 +32,15 @@ class Vanished(Exception):
 
 
 class TooLarge(Exception):
-    """The status does not fit into the API server's size limit."""
+    """The status does not fit into the API server's size limit.
+
+    Attributes:
+        why: the server's words.
+    """
+
+    def __init__(self, key: AppKey, why: str) -> None:
+        super().__init__(f"{key}: {why}")
+        self.why = why
 
 
 class ApplicationWriter:
@@ -79,7 +87,7 @@ class ApplicationWriter:
             raise
         except ApiError as error:
             if error.status == 413 or "too large" in error.message.lower():
-                raise TooLarge(str(key)) from error
+                raise TooLarge(key, error.message) from error
             raise
         before = self._store.get(key)
         self._store.put(answer)
