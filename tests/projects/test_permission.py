@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.projects.building import SERVER, cluster, project
 from tiphys.projects.permission import (
@@ -11,6 +13,7 @@ from tiphys.projects.permission import (
     permits_kind,
     permits_live,
     permits_source,
+    permits_wherever_it_is,
 )
 from tiphys.resources.identity import ResourceKey
 
@@ -177,3 +180,62 @@ def test_live_objects_in_project_scoped_clusters(owner: str, expected: bool) -> 
 )
 def test_app_namespaces(patterns: list[str], namespace: str, expected: bool) -> None:
     assert permits_app_namespace(project(sourceNamespaces=patterns), namespace, "argocd") is expected
+
+
+NO_PROD = {"server": "!https://prod.*", "namespace": "*"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "namespace", "expected"),
+    [
+        ([], "shop", False),
+        ([ANY], "shop", True),
+        ([{"name": "far", "namespace": "*"}], "shop", True),
+        ([{"server": "https://*", "namespace": "*"}], "shop", False),
+        ([ANY, NO_PROD], "shop", False),
+        ([NO_PROD], "shop", False),
+        ([ANY, {**NO_PROD, "namespace": "other"}], "shop", True),
+        ([ANY, {**NO_PROD, "name": "far"}], "shop", True),
+        ([ANY, {"server": "https://prod.*", "namespace": "!shop"}], "shop", False),
+        ([ANY, {"server": "https://prod.*", "namespace": "!shop"}], "other", True),
+        ([ANY, {"name": "!far", "server": "none", "namespace": "*"}], "shop", False),
+        ([ANY, {"name": "!near", "server": "none", "namespace": "*"}], "shop", True),
+        ([ANY, {"name": "!near", "server": "none", "namespace": "other"}], "shop", True),
+    ],
+)
+def test_a_cluster_of_which_only_the_name_is_known(
+    rules: list[dict[str, str]], namespace: str, expected: bool
+) -> None:
+    found = permits_wherever_it_is(project(destinations=rules), name="far", namespace=namespace)
+    assert found is expected
+
+
+def _patterns(*texts: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(["", "*", "**", "[", *texts, *(f"!{text}" for text in texts)])
+
+
+@given(
+    rules=st.lists(
+        st.fixed_dictionaries(
+            {
+                "server": _patterns("https://a", "https://*", "http*", "?ttps://b"),
+                "name": _patterns("far", "f*", "near"),
+                "namespace": _patterns("shop", "s*", "other"),
+            }
+        ),
+        max_size=4,
+    ),
+    name=st.sampled_from(["far", "near"]),
+    namespace=st.sampled_from(["shop", "other", ""]),
+    scoped=st.booleans(),
+)
+def test_what_is_permitted_wherever_it_is_is_permitted_everywhere(
+    rules: list[dict[str, str]], name: str, namespace: str, scoped: bool
+) -> None:
+    made = project(destinations=rules, permitOnlyProjectScopedClusters=scoped)
+    own = [cluster("https://a", "far")]
+    if permits_wherever_it_is(made, name=name, namespace=namespace, scoped_clusters=own):
+        for server in ("https://a", "https://b", "http://c", "x"):
+            assert permits_destination(
+                made, server=server, name=name, namespace=namespace, scoped_clusters=own
+            )

@@ -120,6 +120,30 @@ async def test_clusters_that_a_project_does_not_permit_are_as_those_that_are_not
     assert "do not match any of the allowed destinations in project 'team-alpha'" in heard["bravo"][1]
 
 
+@pytest.mark.parametrize("by", ["name", "server"])
+async def test_clusters_that_a_project_forbids_among_all(teams: World, by: str) -> None:
+    """applications.md 16: with ``!`` a project permits all but some."""
+    rules = [{"server": server, "namespace": "*"} for server in ("*", "!https://bravo.invalid:6443")]
+    spec = {"sourceRepos": ["*"], "destinations": rules}
+    own = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "but-one"}}
+    teams.admin.apply({**own, "spec": spec})
+    await teams.admin.until("/api/v1/projects/but-one", lambda a: a.status == 200)
+    heard = {}
+    for word in ("bravo", GHOST, "alpha"):
+        place = f"{word}-cluster" if by == "name" else f"https://{word}.invalid:6443"
+        app = application(teams, "alpha-probe", **{by: place, "namespace": "default"})
+        app["spec"]["project"] = "but-one"
+        params = {"validate": "false"}
+        answer = await teams.admin.call("POST", "/api/v1/applications", body=app, params=params)
+        heard[word] = (answer.status, answer.text.replace(word, "?????"))
+    refused = "do not match any of the allowed destinations in project 'but-one'"
+    assert refused in heard["bravo"][1]
+    assert (heard[GHOST] == heard["bravo"]) is (by == "name")
+    assert heard["alpha"][0] == 200  # what is permitted is
+    assert by == "name" or "not found" in heard[GHOST][1]  # of a permitted server it is told
+    await teams.admin.call("DELETE", "/api/v1/applications/alpha-probe", params={"cascade": "false"})
+
+
 async def test_applications_are_counted_that_the_caller_may_read(
     teams: World,
 ) -> None:  # health-and-resources.md 11

@@ -94,6 +94,32 @@ def _permits_destination_by_rules(project: AppProject, server: str, name: str, n
     return permitted
 
 
+def permits_wherever_it_is(
+    project: AppProject, *, name: str, namespace: str, scoped_clusters: Iterable[ClusterLike] = ()
+) -> bool:
+    """Whether the project permits a namespace in the cluster of this name, whichever server it may have.
+
+    For names that lead to no cluster: only where this is so, nothing is told by saying that there is none.
+    Never true where :func:`permits_destination` is false for some server; a pattern other than ``*``
+    counts as one that some server misses.
+    """
+    permitted = False
+    for rule in project.spec.destinations:
+        name_ok = bool(name) and matches_negatable(rule.name, name)
+        namespace_ok = matches_negatable(rule.namespace, namespace)
+        if namespace_ok and (name_ok or rule.server == "*"):
+            permitted = True
+        elif (
+            (is_negative(rule.name) and not name_ok)
+            or (is_negative(rule.server) and namespace_ok)
+            or (is_negative(rule.namespace) and not namespace_ok)
+        ):
+            return False
+    if not permitted or not project.spec.permit_only_project_scoped_clusters:
+        return permitted
+    return any(name and cluster.name == name for cluster in scoped_clusters)
+
+
 def permits_kind(project: AppProject, group: str, kind: str, *, namespaced: bool, name: str = "") -> bool:
     """Whether the project permits a kind; for cluster-scoped ones, with this ``name``.
 

@@ -7,7 +7,7 @@ controller on every full look and by the API before it writes.
 
 import msgspec
 
-from tiphys.projects.permission import permits_destination, permits_source
+from tiphys.projects.permission import permits_destination, permits_source, permits_wherever_it_is
 from tiphys.resources.application import (
     Application,
     ApplicationSource,
@@ -25,9 +25,6 @@ from tiphys.settings.model import Settings
 from tiphys.settings.urls import without_credentials
 
 INVALID_SPEC_ERROR = "InvalidSpecError"
-
-_SOME_SERVER = "https://"
-"""Of a cluster that is known by its name only: what rules for all servers match, and no others."""
 
 Problem = tuple[str, str]
 """Type and message of a condition."""
@@ -75,12 +72,12 @@ def destination_problem(
     if bool(asked.name) == bool(asked.server):
         return problem.message
     server = trim_server(asked.server)
-    if permits_destination(
-        project,
-        server=server or _SOME_SERVER,
-        name=asked.name,
-        namespace=asked.namespace,
-        scoped_clusters=settings.clusters.in_project(project.name),
+    scoped = settings.clusters.in_project(project.name)
+    place = asked.namespace
+    if (
+        permits_destination(project, server=server, name="", namespace=place, scoped_clusters=scoped)
+        if server
+        else permits_wherever_it_is(project, name=asked.name, namespace=place, scoped_clusters=scoped)
     ):
         return problem.message
     return _no_destination(asked.name or server, app, project)
