@@ -198,6 +198,21 @@ def test_a_path_that_two_write_to(story: Story) -> None:
     wait_failed(story, f"app {CONTROL}/{two} hydrator uses the same destination: repo=", one)
 
 
+def test_a_path_that_two_groups_write_to(story: Story) -> None:
+    """Members of different groups never share a run, but they would write over each other."""
+    one, two = f"{story.name}-a", f"{story.name}-b"
+    dry = story.commit({"app/c.yaml": config_map("one")})
+    story.git("branch", "next")
+    create(story, "app", one)
+    hydrated = wait_hydrated(story, dry, one)["hydratedSHA"]
+    create(story, "app", two, drySource={"targetRevision": "next"})
+    wait_failed(story, f"app {CONTROL}/{one} hydrator uses the same destination: repo=", two)
+    wait_failed(story, f"app {CONTROL}/{two} hydrator uses the same destination: repo=", one)
+    assert story.git("rev-parse", "env/dev") == hydrated
+    story.kubectl("delete", "applications.argoproj.io", two, "-n", CONTROL)
+    wait_hydrated(story, dry, one)  # at once, not with the next commit
+
+
 def test_a_staging_branch(story: Story) -> None:
     dry = story.commit({"app/c.yaml": config_map("staged")})
     create(story, "app", hydrateTo={"targetBranch": "env/dev-next"})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.hydrator.building import application, project
+from tests.hydrator.building import DRY, application, project
 from tiphys.hydrator.validating import problems_of, with_the_others
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
@@ -122,6 +122,18 @@ def test_the_same_destination(path: str) -> None:
         "argocd/a": f"app argocd/b {where}{path}",
         "argocd/b": f"app argocd/a {where}{path}",
     }
+
+
+def test_the_same_destination_of_another_group() -> None:
+    mine, theirs = application("b"), application("a", dry={"targetRevision": "next"})
+    broken = application("c", dry={"targetRevision": "next", "repoURL": ""}, sync={"repoURL": DRY["repoURL"]})
+    projects: dict[AppKey, AppProject | str] = {app.key: project() for app in (mine, theirs, broken)}
+    where = "hydrator uses the same destination: repo=https://git.example/Dry.git, path=apps/a"
+    assert problems_of([mine], projects, [theirs]) == {
+        mine.key: f"app argocd/a {where}",
+        theirs.key: f"app argocd/b {where}",
+    }
+    assert list(problems_of([mine], projects, [broken])) == [broken.key]  # it writes nothing
 
 
 def test_a_path_below_another_is_one_of_its_own() -> None:

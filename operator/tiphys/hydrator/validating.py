@@ -5,39 +5,42 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from tiphys.hydrator.destinations import Place, place_of
 from tiphys.hydrator.grouping import destination_branch, destination_url
 from tiphys.projects.permission import permits_source
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
 from tiphys.resources.project import AppProject
 from tiphys.resources.spec import SourceHydrator
-from tiphys.settings.urls import normalize_git_url
 
 
 def problems_of(
-    apps: Iterable[Application], projects: Mapping[AppKey, AppProject | str]
+    apps: Iterable[Application],
+    projects: Mapping[AppKey, AppProject | str],
+    others: Iterable[Application] = (),
 ) -> dict[AppKey, str]:
     """The first problem of each Application that has one.
 
     Args:
+        apps: of one group.
+        others: of other groups, which are hydrated to the same places.
         projects: of each its effective project, or why it may not use it.
     """
-    apps = list(apps)
     found: dict[AppKey, str] = {}
-    places: dict[tuple[str, str], Application] = {}
-    for app in apps:
-        hydrator = app.spec.source_hydrator
-        if hydrator is None:
+    writers: dict[Place, list[tuple[Application, SourceHydrator]]] = {}
+    for app in (*apps, *others):
+        hydrator, place = app.spec.source_hydrator, place_of(app)
+        if hydrator is None or place is None:
             continue
         if problem := _problem(app, hydrator, projects[app.key]):
-            found[app.key] = problem
-            continue
-        place = (normalize_git_url(destination_url(hydrator)), clean(hydrator.sync_source.path))
-        other = places.setdefault(place, app)
-        if other is not app:
+            found[app.key] = problem  # and it writes nowhere, so it is in nobody's way
+        else:
+            writers.setdefault(place, []).append((app, hydrator))
+    for (first, _), *more in writers.values():
+        for app, hydrator in more:
             where = f"repo={destination_url(hydrator)}, path={hydrator.sync_source.path}"
-            found[app.key] = f"app {other.key} hydrator uses the same destination: {where}"
-            found.setdefault(other.key, f"app {app.key} hydrator uses the same destination: {where}")
+            found[app.key] = f"app {first.key} hydrator uses the same destination: {where}"
+            found.setdefault(first.key, f"app {app.key} hydrator uses the same destination: {where}")
     return found
 
 
@@ -49,12 +52,6 @@ def with_the_others(apps: Sequence[Application], found: Mapping[AppKey, str]) ->
     if more:
         text = f"cannot hydrate because application {names[0]} and {more} more have errors"
     return {app.key: found.get(app.key, text) for app in apps}
-
-
-def clean(path: str) -> str:
-    """A path of the destination as it is written: without leading slash; ``""`` is the root."""
-    cleaned = posixpath.normpath("/" + path).lstrip("/")
-    return "" if cleaned == "." else cleaned
 
 
 def _problem(app: Application, hydrator: SourceHydrator, project: AppProject | str) -> str:

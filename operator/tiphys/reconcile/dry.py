@@ -15,6 +15,7 @@ import msgspec
 
 from tiphys.compare.tracking import Tracking
 from tiphys.hydrator.deciding import DryLook, is_asked
+from tiphys.hydrator.destinations import clean
 from tiphys.hydrator.files import HydratedPath, changed_files, manifest_files, manifest_text
 from tiphys.hydrator.grouping import (
     common_project,
@@ -23,7 +24,6 @@ from tiphys.hydrator.grouping import (
 )
 from tiphys.hydrator.metadata import DryCommit, dry_commit
 from tiphys.hydrator.texts import MESSAGE_KEY, README_KEY, TextProblem, author_of, commit_message
-from tiphys.hydrator.validating import clean
 from tiphys.kube.discovery import Discovery
 from tiphys.projects.permission import permits_source
 from tiphys.reconcile import verifying

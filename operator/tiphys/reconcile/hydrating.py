@@ -26,8 +26,9 @@ from tiphys.hydrator.deciding import (
     is_asked,
     retry_in,
 )
+from tiphys.hydrator.destinations import Destinations
 from tiphys.hydrator.grouping import GroupKey, group_of, members
-from tiphys.hydrator.statuses import begun, compared, failed, succeeded
+from tiphys.hydrator.statuses import HYDRATED, begun, compared, failed, succeeded
 from tiphys.hydrator.texts import MESSAGE_KEY, README_KEY
 from tiphys.hydrator.validating import problems_of, with_the_others
 from tiphys.kube.errors import ApiError, ClusterUnreachable
@@ -58,11 +59,12 @@ _WRITES = 10
 
 class Outcome(msgspec.Struct, frozen=True):
     """How a run ended: ``hydrated`` for all, or a problem for each (those of ``problems`` in the members'
-    order)."""
+    order). ``concerned`` are Applications of other groups that have a problem with one of these."""
 
     dry_sha: str
     hydrated: Mapping[AppKey, str] = {}
     problems: Mapping[AppKey, str] = {}
+    concerned: Sequence[AppKey] = ()
 
 
 class Hydrating:
@@ -78,6 +80,7 @@ class Hydrating:
         self._waiting: set[GroupKey] = set()
         self._running: set[GroupKey] = set()
         self._cured: set[AppKey] = set()  # what they failed of may be mended
+        self._destinations = Destinations()
         services.apps.listen(self._seen)
         services.projects.listen(self._project_seen)
         services.settings_store.subscribe(self._settings_changed)
@@ -85,6 +88,8 @@ class Hydrating:
     # Triggers -------------------------------------------------------------------------------
 
     def _seen(self, old: Application | None, new: Application | None) -> None:
+        left = self._destinations.moved(old, new)
+        self._look_again(app for key in left if (app := self._s.apps.get(key)) is not None)
         if new is None:
             if old is not None:
                 self._apps.forget(old.key)
@@ -220,11 +225,16 @@ class Hydrating:
             text = f"internal error ({type(error).__name__}): the controller's log has the details"
             outcome = Outcome("", problems=dict.fromkeys((app.key for app in apps), text))
         await self._all(self._end(app, requests[app.key], outcome) for app in apps)
+        for key in outcome.concerned:
+            self._tell(key)
 
     async def _work(self, apps: Sequence[Application], requests: Mapping[AppKey, tuple[str, str]]) -> Outcome:
-        projects = {app.key: self._project(app) for app in apps}
-        if problems := problems_of(apps, projects):
-            return Outcome("", problems=with_the_others(apps, problems))
+        others = self._beside(apps)
+        projects = {app.key: self._project(app) for app in (*apps, *others)}
+        found = problems_of(apps, projects, others)
+        if problems := {app.key: found[app.key] for app in apps if app.key in found}:
+            concerned = [app.key for app in others if app.key in found]
+            return Outcome("", problems=with_the_others(apps, problems), concerned=concerned)
         group = [
             Member(app, hydrator, project)
             for app in apps
@@ -248,6 +258,19 @@ class Hydrating:
         except HydrationError as error:
             return Outcome(sha, problems=dict.fromkeys((app.key for app in apps), str(error)))
         return Outcome(sha, hydrated=dict.fromkeys((app.key for app in apps), head))
+
+    def _beside(self, apps: Sequence[Application]) -> list[Application]:
+        """Applications of other groups that are hydrated to the same places."""
+        found = map(self._s.apps.get, self._destinations.beside(apps))
+        return [app for app in found if app is not None and self._is_ours(app)]
+
+    def _tell(self, key: AppKey) -> None:
+        """Have an Application of another group find that it is in the way, unless it knows."""
+        app = self._s.apps.get(key)
+        current = app.status.source_hydrator.current_operation if app is not None else None
+        group = group_of(app) if app is not None else None
+        if group is not None and current is not None and current.phase == HYDRATED:
+            self._add(group)
 
     # Writing --------------------------------------------------------------------------------
 
