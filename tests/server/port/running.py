@@ -1,7 +1,10 @@
 """The real port over the sample methods, and a socket that says anything."""
 
 import asyncio
+import json
+import resource
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,6 +21,17 @@ from tiphys.server.http.options import HttpOptions
 from tiphys.server.port.certificates import generate
 from tiphys.server.port.listener import ApiPort, NoTls, PortOptions
 from tiphys.server.port.tls import KeyPair, TlsOptions, server_context
+
+GOOD = b"GET /api/version HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"
+POST = (
+    b"POST /api/v1/applications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n"
+    b"Content-Type: application/json\r\n"
+)
+
+
+def status_of(answer: bytes) -> int:
+    """0: closed without an answer."""
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.") else 0
 
 
 @cache
@@ -133,6 +147,13 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0)
             await asyncio.sleep(0.05)
 
 
+async def met(condition: Callable[[], bool]) -> None:
+    """As :func:`until`, for what is known here."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.01)
+
+
 def trusting(alpn: list[str] | None = None, **versions: Any) -> ssl.SSLContext:
     """A client that believes anything."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -156,3 +177,33 @@ async def running(
     api = ApiPort(app, http2, certificates or NoTls(), PortOptions(host="127.0.0.1", port=0, **options))
     async with api.serve() as number:
         yield Port(number, api, stage, observer, http2)
+
+
+@asynccontextmanager
+async def apart(*, tls: bool = False, **options: float) -> AsyncIterator[tuple[int, int]]:
+    """A server process, which like this one may have as many connections as it can get; its port and id."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    given = json.dumps({"tls": tls, "options": options})
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.server.port.running", given),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    try:
+        yield int(await server.stdout.readline()), server.pid
+    finally:
+        await server.communicate(b"")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def _serve(tls: bool, options: dict[str, float]) -> None:
+    """Until nothing more is said on the standard input."""
+    async with running(Fixed() if tls else None, **options) as port:
+        print(port.number, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(**json.loads(sys.argv[1] if len(sys.argv) > 1 else '{"tls":false,"options":{}}')))

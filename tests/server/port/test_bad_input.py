@@ -1,31 +1,14 @@
 """What bad input gets: a short answer or a closed connection, never a 5xx, never a word about us."""
 
 import asyncio
-import resource
-import sys
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.server.http.sample import Stage
-from tests.server.port.running import Port, Wire, running
+from tests.server.port.running import GOOD, POST, met, running, status_of
 from tiphys.server.http.bodies import BodyRoom
 from tiphys.server.http.options import HttpOptions
 from tiphys.server.port.http1 import Http1Options
-
-GOOD = b"GET /api/version HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"
-IDLE = 10_000
-POST = (
-    b"POST /api/v1/applications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n"
-    b"Content-Type: application/json\r\n"
-)
-
-
-def status_of(answer: bytes) -> int:
-    """0: closed without an answer."""
-    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.") else 0
 
 
 def tells_nothing(answer: bytes) -> bool:
@@ -227,7 +210,7 @@ async def test_halves_of_many_bodies_find_no_room(monkeypatch: pytest.MonkeyPatc
         for wire in halves:
             wire.writer.write(POST + b"Content-Length: 200000\r\n\r\n" + b" " * 190_000)
         answers = [asyncio.ensure_future(each.reader.readuntil(b"\r\n\r\n")) for each in halves]
-        await _until(lambda: sum(each.done() for each in answers) == 5)  # five times 190,000 fit
+        await met(lambda: sum(each.done() for each in answers) == 5)  # five times 190,000 fit
         assert all(status_of(each.result()) == 429 for each in answers if each.done())
         for each in answers:
             each.cancel()
@@ -298,173 +281,3 @@ async def test_repeated_parameters_are_cheap() -> None:
         )
         assert len(port.stage.request.projects) == 9_000
     assert status_of(answer) == 200
-
-
-@pytest.mark.parametrize(
-    "begin",
-    [b"", b"G", b"GET /api/version HTTP/1.1\r\nHost: a\r\nX-A:", b"PRI * HT"],
-    ids=["silent", "one byte", "half a head", "half a preface"],
-)
-async def test_silent_connections_are_closed(begin: bytes) -> None:
-    async with running(silence=0.3, http1=Http1Options(head_seconds=0.3)) as port:
-        answer = await port.say(begin)
-        assert port.api.silent_connections == 0
-    assert status_of(answer) in (0, 408)
-
-
-async def test_a_dribbling_head_is_closed_in_the_same_time() -> None:
-    async with running(http1=Http1Options(head_seconds=0.4)) as port:
-        wire = await port.open()
-        wire.writer.write(b"GET /api/version HTTP/1.1\r\nHost: a\r\n")
-        reading = asyncio.ensure_future(wire.rest())
-        while not reading.done():
-            wire.writer.write(b"X-A: b\r\n")
-            await asyncio.sleep(0.02)
-        assert status_of(reading.result()) == 408
-        wire.close()
-
-
-async def test_a_dribbling_body_is_closed() -> None:
-    async with running(http=HttpOptions(body_seconds=0.4)) as port:
-        wire = await port.open()
-        wire.writer.write(POST + b"Content-Length: 1000000\r\n\r\n{")
-        reading = asyncio.ensure_future(wire.rest())
-        while not reading.done():
-            wire.writer.write(b" ")
-            await asyncio.sleep(0.02)
-        assert status_of(reading.result()) == 408
-        wire.close()
-
-
-async def test_an_idle_connection_between_requests_is_closed() -> None:
-    async with running(http1=Http1Options(idle_seconds=0.3)) as port:
-        wire = await port.open()
-        assert (await wire.request(GOOD))[0] == 200
-        assert await wire.rest() == b""
-        wire.close()
-
-
-async def test_pipelined_requests_are_answered_in_order() -> None:
-    async with running() as port:
-        wire = await port.open()
-        wire.writer.write(GOOD * 500)
-        for _ in range(500):
-            assert (await wire.request(b""))[0] == 200
-        wire.close()
-
-
-async def test_a_client_that_leaves_ends_its_call() -> None:
-    async with running() as port:
-        port.stage.events = [None]
-        wire = await port.open()
-        wire.writer.write(
-            b"GET /api/v1/stream/applications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"
-        )
-        await _until(lambda: port.stage.call is not None)
-        wire.close()
-        async with asyncio.timeout(5):
-            await port.stage.ended.wait()
-
-
-async def test_a_client_that_never_reads_is_dropped() -> None:
-    async with running(http=HttpOptions(write_seconds=0.4)) as port:
-        await _flood(port, port.stage)
-
-
-async def test_the_kernel_drops_a_client_that_never_reads() -> None:
-    """Also where nothing of ours watches: TCP_USER_TIMEOUT."""
-    async with running(unread=1.0, http=HttpOptions(write_seconds=1000)) as port:
-        await _flood(port, port.stage)
-
-
-async def _flood(port: Port, stage: Stage) -> None:
-    from tiphys.resources.messages.application import LogEntry
-
-    stage.events = [LogEntry(content="x" * 100_000)] * 2000
-    wire = await port.open()
-    wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    wire.writer.write(
-        b"GET /api/v1/applications/a/logs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"
-    )
-    async with asyncio.timeout(20):
-        await stage.ended.wait()
-    wire.close()
-
-
-async def _until(condition) -> None:  # type: ignore[no-untyped-def]
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
-            await asyncio.sleep(0.01)
-
-
-async def test_many_idle_connections_leave_room_for_others() -> None:
-    """Ten thousand, half of which said half a request; the server is a process of its own, as each
-    process may have only so many."""
-    async with apart() as number:
-        wires = []
-        for start in range(0, IDLE, 200):
-            opening = (asyncio.open_connection("127.0.0.1", number) for _ in range(start, start + 200))
-            wires += await asyncio.gather(*opening)
-        for _, writer in wires[IDLE // 2 :]:
-            writer.write(b"GET /api/version HTTP/1.1\r\n")
-        fresh = Wire(*await asyncio.open_connection("127.0.0.1", number))
-        for _ in range(2):
-            assert (await fresh.request(GOOD))[0] == 200
-        # all are still there, those in the middle of a request too
-        first, last = Wire(*wires[0]), Wire(*wires[-1])
-        assert (await first.request(GOOD))[0] == 200
-        assert (await last.request(GOOD.partition(b"\r\n")[2]))[0] == 200
-        for _, writer in wires:
-            writer.transport.abort()
-        fresh.close()
-
-
-@asynccontextmanager
-async def apart() -> AsyncIterator[int]:
-    """A server process, which like this one may have as many connections as it can get; its port."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SMALL_SERVER), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    assert server.stdout is not None
-    try:
-        yield int(await server.stdout.readline())
-    finally:
-        await server.communicate(b"")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-SMALL_SERVER = """
-import asyncio, sys
-from tests.server.port.running import running
-
-async def main():
-    async with running(silence=600.0) as port:
-        print(port.number, flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-
-asyncio.run(main())
-"""
-
-
-async def test_a_server_without_file_descriptors_recovers() -> None:
-    """More connections than the process may have: those who wait are served when others leave."""
-    command = f"ulimit -n 64; exec {sys.executable} -c '{SMALL_SERVER}'"
-    server = await asyncio.create_subprocess_shell(
-        command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    assert server.stdout is not None
-    number = int(await server.stdout.readline())
-    try:
-        held = [await asyncio.open_connection("127.0.0.1", number) for _ in range(100)]
-        waiting = Wire(*await asyncio.open_connection("127.0.0.1", number))
-        waiting.writer.write(GOOD)
-        for _, writer in held:
-            writer.transport.abort()
-        assert (await waiting.request(b""))[0] == 200
-        waiting.close()
-    finally:
-        _, errors = await server.communicate(b"")
-    assert b"no connection can be accepted" in errors
-    assert errors.count(b"no connection can be accepted") < 10

@@ -7,6 +7,7 @@ bytes it has read. Connections that say nothing are closed.
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -26,18 +27,24 @@ class Chooser(asyncio.Protocol):
     Args:
         http1, http2: make the protocol of the connection; without ``http2`` such clients are let go.
         seconds: how long a connection may stay undecided.
-        closed: called when the connection ends undecided, or is handed over.
+        decided: called once, when the connection ends undecided or is handed over.
     """
 
-    __slots__ = ("_data", "_http1", "_http2", "_loop", "_seconds", "_timer", "_transport")
+    __slots__ = ("_data", "_decided", "_http1", "_http2", "_loop", "_seconds", "_timer", "_transport")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, http1: Factory, http2: Factory | None, seconds: float
+        self,
+        loop: asyncio.AbstractEventLoop,
+        http1: Factory,
+        http2: Factory | None,
+        seconds: float,
+        decided: Callable[["Chooser"], Any],
     ):
         self._loop = loop
         self._http1 = http1
         self._http2 = http2
         self._seconds = seconds
+        self._decided = decided
         self._data = b""
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -64,6 +71,13 @@ class Chooser(asyncio.Protocol):
         self._stop()
         self._transport = None
 
+    def abort(self) -> bool:
+        """Close the connection; False: there is none yet."""
+        if self._transport is None:
+            return False
+        self._transport.abort()
+        return True
+
     def _hand_over(self, *, http2: bool) -> None:
         self._stop()
         transport, data = self._transport, self._data
@@ -81,6 +95,7 @@ class Chooser(asyncio.Protocol):
             protocol.data_received(data)
 
     def _stop(self) -> None:
+        self._decided(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -18,7 +18,7 @@ import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import msgspec
@@ -67,6 +67,8 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
         root_path: in front of the path of redirects to TLS.
         silence: before the first byte, and between TLS and the first request.
         handshake: for TLS.
+        undecided: connections in a handshake or without a first request. With more of them the oldest
+            goes: who means it is through in a moment, and each takes about 80 KB.
         unread: after which a client that takes nothing is given up.
         grace: for requests on the way at the end.
     """
@@ -76,6 +78,7 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
     root_path: str = ""
     silence: float = 60.0
     handshake: float = 10.0
+    undecided: int = 2_000
     unread: float = 60.0
     grace: float = 2.0
     http1: Http1Options = Http1Options()
@@ -99,6 +102,7 @@ class ApiPort:
         self._certificates = certificates
         self._options = options
         self._tasks: set[asyncio.Task[None]] = set()
+        self._undecided: dict[Chooser, asyncio.Task[None]] = {}
         self._arrivals: Arrivals | None = None
         self._loop: asyncio.AbstractEventLoop
         self._http1: Factory
@@ -167,28 +171,44 @@ class ApiPort:
             http1, http2 = self._http1, self._http2
         else:
             http1, http2 = self._redirects, None
-        chooser = Chooser(self._loop, http1, http2, self._options.silence)
+        if len(self._undecided) >= self._options.undecided:
+            self._drop_the_oldest()
+        chooser = Chooser(self._loop, http1, http2, self._options.silence, self._decided)
         task = self._loop.create_task(self._connect(connection, chooser, context if begins_tls else None))
+        self._undecided[chooser] = task
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                connection.close()
+                self._decided(chooser)
+
+        task.add_done_callback(ended)
+
+    def _drop_the_oldest(self) -> None:
+        chooser = next(iter(self._undecided))
+        task = self._undecided.pop(chooser)
+        if not chooser.abort():
+            task.cancel()
+
+    def _decided(self, chooser: Chooser) -> None:
+        self._undecided.pop(chooser, None)
 
     async def _connect(
         self, connection: socket.socket, chooser: Chooser, context: ssl.SSLContext | None
     ) -> None:
         try:
-            with suppress(OSError, ssl.SSLError, TimeoutError):
-                await self._loop.connect_accepted_socket(
-                    lambda: chooser,
-                    connection,
-                    ssl=context,
-                    ssl_handshake_timeout=self._options.handshake if context else None,
-                    ssl_shutdown_timeout=1.0 if context else None,
-                )
-                return
-        except asyncio.CancelledError:
+            await self._loop.connect_accepted_socket(
+                lambda: chooser,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=self._options.handshake if context else None,
+                ssl_shutdown_timeout=1.0 if context else None,
+            )
+        except (OSError, ssl.SSLError, TimeoutError):
             connection.close()
-            raise
-        connection.close()
+            self._decided(chooser)
 
     async def _redirect(self, request: web.BaseRequest) -> web.StreamResponse:
         """Plain HTTP on a port with TLS: the same address with ``https``."""
