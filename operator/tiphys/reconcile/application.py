@@ -144,7 +144,7 @@ async def write_look(
     messages = status_transitions(app.status, status)
     if operation is not None:
         # The started operation goes into the same write as the status that asked for it.
-        begun = services.begin(app, services.clock())
+        begun = services.memory.begin(app, services.clock())
         state = OperationState(operation=operation, phase=RUNNING, started_at=begun)
         status = msgspec.structs.replace(status, operation_state=state)
         body["operation"] = to_json(operation)

@@ -71,7 +71,7 @@ async def advance(services: Services, app: Application, comparison: Comparison |
     now = services.clock()
     state = app.status.operation_state
     if state is None or state.phase in COMPLETED:
-        begun_at = services.begin(app, now)
+        begun_at = services.memory.begin(app, now)
         state = OperationState(operation=app.operation, phase=RUNNING, started_at=begun_at)
         app = await _store(services, app, state)
         services.memory.hold_until.pop(app.key, None)

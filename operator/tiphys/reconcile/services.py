@@ -76,6 +76,23 @@ class Memory:
         """A look begins: what was asked for is answered by it."""
         self._requested.pop(key, None)
 
+    def begin(self, app: Application, now: datetime) -> Timestamp:
+        """``startedAt`` of an operation of ``app`` that begins now; none has had it before."""
+        state = app.status.operation_state
+        known = self.started.setdefault(app.key, deque(maxlen=REMEMBERED_STARTS))
+        used = {*known, *(entry.deploy_started_at for entry in app.status.history or ())}
+        if state is not None:
+            used.add(state.started_at)
+        begin = start_of(used, now)
+        known.append(begin)
+        self.late[app.key] = (begin, from_timestamp(begin) - now.replace(microsecond=0))
+        return begin
+
+    def dated_late(self, key: AppKey, begin: Timestamp) -> timedelta:
+        """By how much the ``startedAt`` of an operation is later than its beginning."""
+        of, late = self.late.get(key, ("", timedelta()))
+        return late if of == begin else timedelta()
+
     def forget(self, key: AppKey) -> None:
         """The application is gone."""
         for known in (
@@ -132,23 +149,6 @@ class Services(msgspec.Struct, frozen=True, eq=False):
         else:
             self.memory.request(key, level)
         self.queue.add(key, priority, after=after)
-
-    def begin(self, app: Application, now: datetime) -> Timestamp:
-        """``startedAt`` of an operation of ``app`` that begins now; none has had it before."""
-        state = app.status.operation_state
-        known = self.memory.started.setdefault(app.key, deque(maxlen=REMEMBERED_STARTS))
-        used = {*known, *(entry.deploy_started_at for entry in app.status.history or ())}
-        if state is not None:
-            used.add(state.started_at)
-        begin = start_of(used, now)
-        known.append(begin)
-        self.memory.late[app.key] = (begin, from_timestamp(begin) - now.replace(microsecond=0))
-        return begin
-
-    def dated_late(self, key: AppKey, begin: Timestamp) -> timedelta:
-        """By how much the ``startedAt`` of an operation is later than its beginning."""
-        of, late = self.memory.late.get(key, ("", timedelta()))
-        return late if of == begin else timedelta()
 
     def since(self, key: AppKey, what: str, moment: Timestamp) -> float:
         """Seconds since a stored moment, whatever the wall clock does (:mod:`~tiphys.reconcile.elapsed`)."""

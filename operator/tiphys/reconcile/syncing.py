@@ -20,7 +20,7 @@ from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.elapsed import OPERATION
 from tiphys.reconcile.pairs import Comparison, Pair
 from tiphys.reconcile.patience import patiently
-from tiphys.reconcile.services import Services
+from tiphys.reconcile.services import Memory, Services
 from tiphys.reconcile.situation import Situation, rules_of
 from tiphys.resources.application import Application, OperationState
 from tiphys.resources.identity import GVK, Manifest, ResourceKey
@@ -134,7 +134,7 @@ async def sync_inputs(
         permitted=permission(situation),
         assess=lambda manifest: assess(manifest, situation.settings.overrides),
         age=lambda hook: hook_age(services, app, hook, state.started_at),
-        deletion_approved_at=_approved_at(services, app, state),
+        deletion_approved_at=approved_at(services.memory, app, state.started_at),
         managed_namespace_metadata=metadata,
         namespace_live=_known_namespace(handle, app.spec.destination.namespace) if metadata is None else None,
         migration_manager=annotations.get(MIGRATION_MANAGER, ""),
@@ -212,11 +212,11 @@ def permission(situation: Situation) -> Permission:
     return permitted
 
 
-def _approved_at(services: Services, app: Application, state: OperationState) -> datetime | None:
+def approved_at(memory: Memory, app: Application, begin: Timestamp) -> datetime | None:
     """When the user approved of deletions, counted as the operation's beginning is: who approves within
     the second that an operation is dated late by has approved of this one."""
     moment = approval_time((app.metadata.annotations or {}).get(DELETION_APPROVED, ""))
-    return moment and moment + services.dated_late(app.key, state.started_at)
+    return moment and moment + memory.dated_late(app.key, begin)
 
 
 def approval_time(text: str) -> datetime | None:
