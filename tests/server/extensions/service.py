@@ -145,11 +145,18 @@ class Service:
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("refuse"):
             return web.Response(status=403)
-        socket = web.WebSocketResponse(protocols=("b", "c"), autoping=False)
+        socket = web.WebSocketResponse(protocols=("b", "c"), autoping=False, max_msg_size=0, compress=False)
         await socket.prepare(request)
         self.asked.append({"headers": [[name, value] for name, value in request.headers.items()]})
         self.waiting += 1
         try:
+            if request.query.get("deaf"):
+                assert request.transport is not None
+                request.transport.pause_reading()
+                await self._released.wait()
+                request.transport.resume_reading()
+            if request.query.get("greets"):
+                await socket.send_str("first")
             async for message in socket:
                 if message.type is WSMsgType.TEXT and message.data == "bye":
                     await socket.close(code=4001)
