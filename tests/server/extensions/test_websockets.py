@@ -160,15 +160,16 @@ async def test_rights_that_end_in_the_middle_of_a_frame_end_it_there(
 ) -> None:
     """No good-bye can be put into a message; the service hears nothing that the client did not say."""
     monkeypatch.setattr("tiphys.server.extensions.websocket.LOOK_SECONDS", 0.1)
-    gone = (await desk.told())["gone"]
+    await desk.until(lambda told: not told["waiting"])
     reader, writer = await opened(desk, "")
+    await desk.until(lambda told: told["waiting"] == 1)
     writer.write(b"\x81\x85\0\0\0\0he")
     try:
         without = POLICY.replace("p, caller, extensions, invoke, *, allow\n", "")
         await desk.setting("argocd-rbac-cm", **{"policy.csv": without})
         rest = await asyncio.wait_for(reader.read(), 20)
         assert rest == b"\x88\x02" + (1008).to_bytes(2, "big")
-        await desk.until(lambda told: told["gone"] == gone + 1)
+        await desk.until(lambda told: not told["waiting"])
     finally:
         writer.close()
         await desk.setting("argocd-rbac-cm", **{"policy.csv": POLICY})
