@@ -97,9 +97,10 @@ def judge_once(server: Server, target: Manifest, live: Manifest, rules: Rules, e
     return Outcome(target["kind"], edits, verdict, changes, settled)
 
 
-def explore(server: Server, written: Manifest, seed: int, rules: Rules, *, rounds: int) -> list[Outcome]:
+def explore(
+    server: Server, written: Manifest, chance: random.Random, rules: Rules, *, rounds: int
+) -> list[Outcome]:
     """Create one object, then judge it unchanged, with an edited target, and edited by others."""
-    chance = random.Random(seed)
     original = normalize(copy.deepcopy(written))
     live = put(server, original, rules)
     outcomes = [judge(server, original, live, rules, [])]

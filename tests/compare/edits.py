@@ -1,4 +1,7 @@
-"""Seeded random edits of objects: what people, templates and other controllers do to them."""
+"""Random edits of objects: what people, templates and other controllers do to them.
+
+Who chooses is given: in tests it is hypothesis, which makes what fails small (``st.randoms``).
+"""
 
 from __future__ import annotations
 
@@ -147,7 +150,12 @@ def edit_once(chance: random.Random, manifest: dict[str, Any]) -> str:
 
 
 def foreign_patch(chance: random.Random, live: dict[str, Any]) -> dict[str, Any] | None:
-    """A JSON merge patch that another controller might send: one leaf outside of lists."""
+    """A JSON merge patch that another controller might send: one leaf outside of lists.
+
+    All that is left to chance is asked for at once: how much that is must not depend on what
+    controllers did to the live object by now, since hypothesis repeats what it finds.
+    """
+    new_label, where_to, kept, order = (chance.random() for _ in range(4))
     candidates = [
         place
         for place in places({key: value for key, value in live.items() if key != "status"})
@@ -155,9 +163,9 @@ def foreign_patch(chance: random.Random, live: dict[str, Any]) -> dict[str, Any]
         and not isinstance(read(live, place), dict)
         and "last-applied" not in str(place[-1])
     ]
-    if not candidates or chance.random() < 0.2:
+    if not candidates or new_label < 0.2:
         return {"metadata": {"labels": {"foreign": "label"}}}
-    where = chance.choice(candidates)
+    where = candidates[int(where_to * len(candidates))]
     value = read(live, where)
     new: Any = None
     if isinstance(value, bool):
@@ -166,8 +174,8 @@ def foreign_patch(chance: random.Random, live: dict[str, Any]) -> dict[str, Any]
         new = value + 1
     elif isinstance(value, str) and where[0] != "metadata":
         new = value + "x"
-    elif isinstance(value, list) and value and chance.random() < 0.7:
-        new = list(reversed(value)) if chance.random() < 0.5 else [*value, *copy.deepcopy(value[:1])]
+    elif isinstance(value, list) and value and kept < 0.7:
+        new = list(reversed(value)) if order < 0.5 else [*value, *copy.deepcopy(value[:1])]
         if isinstance(new[-1], dict) and "name" in new[-1] and len(new) > len(value):
             new[-1]["name"] = "foreign"
     inner: Any = new

@@ -289,6 +289,13 @@ def objects(namespace: str) -> list[dict[str, Any]]:
     return made
 
 
+def renamed(manifest: dict[str, Any], number: int) -> dict[str, Any]:
+    """A copy under a name of its own, so that nothing of an earlier one is in its way."""
+    made = copy.deepcopy(manifest)
+    made["metadata"]["name"] += f"-{number}"
+    return made
+
+
 def sample(kind: str, name: str = "", namespace: str = "ns") -> dict[str, Any]:
     """One sample by kind."""
     return next(
