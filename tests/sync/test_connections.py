@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.sync.harness import Metered, Rig
-from tests.sync.test_kills import SCENARIOS, Scenario, content, named, summary
+from tests.sync.scenarios import SCENARIOS, Scenario, begin, content, summary
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ClusterUnreachable
 from tiphys.resources.application import OperationState, SyncOperationResult
@@ -83,14 +83,7 @@ class LateRig(Rig):
 
 
 async def play(rig: Rig, scenario: Scenario, tag: str, aim: Any = None) -> OperationState:
-    prefix = f"{tag}-"
-    rig.hooks = []
-    if scenario.before:
-        rig.targets = named(scenario.before, prefix)
-        await rig.finish()
-    rig.targets = named(scenario.targets, prefix)
-    rig.hooks = named(scenario.hooks, prefix)
-    rig.begin(**scenario.sync)
+    await begin(rig, scenario, tag)
     if aim is not None:
         aim()
     return await rig.finish()

@@ -8,8 +8,8 @@ of secrets and paths.
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from tiphys.settings.repositories import Repository
@@ -198,6 +198,14 @@ class GitRunner:
         own = {name: value for name, value in self.env.items() if name.startswith("GIT_")}
         if local_path(repository.url) is None:
             own["GIT_PROTOCOL_FROM_USER"] = "0"  # no file:// into other tenants' mirrors
+        with self._handing(repository, children=True) as handover:
+            env = own | proxy_environment(repository) | dict(handover.env)
+            yield Handover(env, handover.secrets, (self.root,))
+
+    @contextmanager
+    def _handing(self, repository: Repository, *, children: bool) -> Iterator[Handover]:
+        """The repository's credentials as git takes them, as long as the block lasts. Raises DiskFull and
+        SourceError."""
         try:
             with hand_over(
                 repository,
@@ -205,10 +213,9 @@ class GitRunner:
                 askpass=self._askpass,
                 directory=self.scratch,
                 connect_timeout=self.options.request_timeout,
-                config_for_children=self._config,
+                config_for_children=self._config if children else None,
             ) as handover:
-                env = own | proxy_environment(repository) | dict(handover.env)
-                yield Handover(env, handover.secrets, (self.root,))
+                yield handover
         except OSError as error:
             if is_disk_full(error):
                 raise disk_full("cannot hand credentials to git") from error
@@ -242,27 +249,15 @@ class GitRunner:
         env: Mapping[str, str],
         children: bool,
     ) -> Finished:
-        try:
-            with hand_over(
-                repository,
-                self.trust,
-                askpass=self._askpass,
-                directory=self.scratch,
-                connect_timeout=self.options.request_timeout,
-                config_for_children=self._config if children else None,
-            ) as handover:
-                finished = await run(
-                    ["git", *arguments],
-                    env=self.env | dict(env) | dict(handover.env),
-                    cwd=cwd,
-                    timeout=timeout or self.options.exec_timeout,
-                    fatal_timeout=self.options.exec_fatal_timeout,
-                )
-                shown = redact(finished.stderr, handover.secrets, (self.root,))
-        except OSError as error:
-            if is_disk_full(error):
-                raise disk_full("cannot hand credentials to git") from error
-            raise SourceError("Internal", f"cannot hand credentials to git: {error.strerror}") from error
+        with self._handing(repository, children=children) as handover:
+            finished = await run(
+                ["git", *arguments],
+                env=self.env | dict(env) | dict(handover.env),
+                cwd=cwd,
+                timeout=timeout or self.options.exec_timeout,
+                fatal_timeout=self.options.exec_fatal_timeout,
+            )
+            shown = redact(finished.stderr, handover.secrets, (self.root,))
         return Finished(finished.command, finished.returncode, finished.stdout, shown)
 
     def failure(self, finished: Finished, doing: str, url: str) -> SourceError:
