@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 
 import yaml
 
+from tests.controlplane.installation import Operator
 from tests.e2e.story import Story, conditions, config_map, operation_state, results, sync_status
+from tests.e2e.test_running import samples
 
 APPLICATIONS = "applications.argoproj.io"
 
@@ -200,7 +201,19 @@ def test_a_dry_run_changes_nothing_and_is_no_attempt(story: Story) -> None:
     story.wait_synced(revision)
 
 
-def test_a_manual_sync_costs_two_writes_and_a_look_at_rest_none(story: Story) -> None:
+def looks(operator: Operator) -> float | None:
+    """How often the operator has worked on an Application; None while one waits or is worked on."""
+    queue = "app_reconciliation_queue"
+
+    def value(name: str) -> float:
+        return next(value for labels, value in samples(operator, name) if labels["name"] == queue)
+
+    if value("workqueue_depth") or value("workqueue_unfinished_work_seconds"):
+        return None
+    return value("workqueue_work_duration_seconds_count")
+
+
+def test_a_manual_sync_costs_two_writes_and_a_look_at_rest_none(story: Story, operator: Operator) -> None:
     story.commit({"app/one.yaml": config_map("one")})
     story.create_application()
     story.wait("compared", lambda app: sync_status(app) == "OutOfSync")
@@ -213,13 +226,18 @@ def test_a_manual_sync_costs_two_writes_and_a_look_at_rest_none(story: Story) ->
         story.sync()
         story.wait_operation("Succeeded")
         app = story.wait_synced()
+        operator.program.wait_until(lambda: looks(operator) is not None, seconds=30)
+        before = looks(operator) or 0
         # A live change that changes nothing for the application.
         metadata = {"metadata": {"labels": {"mine": "yes"}}}
         args = ("configmap", "one", "-n", story.namespace, "--type=merge", "-p", json.dumps(metadata))
         story.kubectl("patch", *args)
-        time.sleep(1.5)  # that nothing happens cannot be waited for
+        operator.program.wait_until(lambda: (looks(operator) or 0) > before, seconds=30)
+        assert story.get() == app
+        patch(story, metadata)
+        last = story.get()["metadata"]["resourceVersion"]
+        versions = [line.strip() for line in iter(watch.stdout.readline, f"{last}\n")]
         watch.terminate()
-        versions = watch.stdout.read().split()
     assert versions[-1] == app["metadata"]["resourceVersion"]
     assert len(versions) == 3, "the user's patch, the begin, the end"
 
