@@ -37,6 +37,9 @@ def test_finding_tokens() -> None:
     given = with_tokens([], {"ci": [JWTToken(iat=2, id="b"), JWTToken(iat=1, id="1")]})
     assert find_token(given, "ci", issued_at=9, token_id="b").iat == 2
     assert find_token(given, "ci", issued_at=1, token_id="unknown").id == "1"
+    assert find_token(given, "ci", issued_at=2).id == "b"
+    with pytest.raises(TokenError):  # it was another one of this second, and is revoked
+        find_token(given, "ci", issued_at=2, token_id="a")
     with pytest.raises(TokenError, match="role 'x' does not exist in project 'shop'"):
         find_token(given, "x", issued_at=1)
     with pytest.raises(

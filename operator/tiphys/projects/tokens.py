@@ -58,13 +58,24 @@ def find_token(project: AppProject, role: str, *, issued_at: int, token_id: str 
     if all(known.name != role for known in project.spec.roles):
         raise TokenError(f"role '{role}' does not exist in project '{project.name}'")
     tokens = project.status.jwt_tokens_by_role.get(role, JWTTokens()).items
-    if token_id:
-        for token in tokens:
-            if token.id == token_id:
-                return token
-    for token in tokens:
-        if token.iat == issued_at:
-            return token
+    found = matching(tokens, token_id=token_id, issued_at=issued_at)
+    if found is not None:
+        return found
     raise TokenError(
         f"JWT token for role '{role}' issued at '{issued_at}' does not exist in project '{project.name}'"
     )
+
+
+def matching(tokens: Iterable[JWTToken], *, token_id: str, issued_at: int) -> JWTToken | None:
+    """The token with this id; else one of this moment, if one of the two was made before tokens had ids.
+
+    A token that has an id and was revoked is not another one that was made in the same second.
+    """
+    of_the_moment = None
+    for token in tokens:
+        if token_id and token.id == token_id:
+            return token
+        is_old = not token_id or token.id in ("", str(token.iat))
+        if of_the_moment is None and token.iat == issued_at and is_old:
+            of_the_moment = token
+    return of_the_moment

@@ -63,6 +63,33 @@ async def test_a_token_without_id_and_end(shop: House) -> None:
     assert await problem(shop, token) != ""
 
 
+async def test_tokens_of_one_second_are_told_apart(shop: House) -> None:
+    """What was revoked is not another one that was made at the same moment."""
+    await shop.project("twins", roles=[{"name": "ci"}])
+    tokens: dict[str, str] = {}
+    while True:  # two within a second, sooner or later
+        pair = [f"t{len(tokens)}", f"t{len(tokens) + 1}"]
+        for token_id in pair:
+            request = {"project": "twins", "role": "ci", "id": token_id}
+            tokens[token_id] = (await shop.call(f"{SERVICE}/CreateToken", request))["token"]
+        gone, kept = (tokens[each] for each in pair)
+        if claims_of(gone)["iat"] == claims_of(kept)["iat"]:
+            break
+    moment = claims_of(gone)["iat"]
+    for _ in range(2):  # the second time there is none of this id, and the other one stays
+        request = {"project": "twins", "role": "ci", "id": pair[0], "iat": moment}
+        await shop.call(f"{SERVICE}/DeleteToken", request)
+        assert "does not exist in project 'twins'" in await problem(shop, gone)
+        assert await problem(shop, kept) == ""
+
+
+async def test_an_end_in_the_past_is_no_token_without_end(shop: House) -> None:
+    await shop.project("past", roles=[{"name": "ci"}])
+    request = {"project": "past", "role": "ci", "expiresIn": -1}
+    answer = await shop.refused(f"{SERVICE}/CreateToken", request)
+    assert answer == ("InvalidArgument", "expiresIn must not be negative")
+
+
 async def test_what_is_not_there(shop: House) -> None:
     await shop.project("empty", roles=[{"name": "ci"}])
     assert await shop.refused(f"{SERVICE}/CreateToken", {"project": "empty", "role": "no"}) == (

@@ -203,6 +203,8 @@ class ProjectService:
     async def create_token(self, call: Call, request: ProjectTokenCreateRequest) -> ProjectTokenResponse:
         """A token of a role; whoever may change the project or is in a group of the role may have one."""
         name, role, token_id = request.project, request.role, request.id or self._new_id()
+        if request.expires_in < 0:
+            raise invalid_argument("expiresIn must not be negative")
         issued = ""
 
         def add(project: AppProject) -> AppProject:

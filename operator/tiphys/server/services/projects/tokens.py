@@ -5,7 +5,7 @@ Pure; what a token is worth is decided in ``access``, which finds it in the stat
 
 import msgspec
 
-from tiphys.projects.tokens import normalize_tokens
+from tiphys.projects.tokens import matching, normalize_tokens
 from tiphys.resources.project import AppProject, JWTToken, JWTTokens, ProjectRole
 
 
@@ -22,9 +22,7 @@ def with_token(project: AppProject, role: str, token: JWTToken) -> AppProject:
 def without_token(project: AppProject, role: str, *, token_id: str, issued_at: int) -> AppProject | None:
     """The project without a token, found by its id, else by when it was issued; None: there is none."""
     known = tokens_of(project, role)
-    found = next((token for token in known if token_id and token.id == token_id), None)
-    if found is None:
-        found = next((token for token in known if token.iat == issued_at), None)
+    found = matching(known, token_id=token_id, issued_at=issued_at)
     if found is None:
         return None
     return _with_tokens(project, role, tuple(token for token in known if token is not found))
