@@ -115,16 +115,19 @@ def test_how_old_a_repository_s_answer_may_be(asked: bool, waited: float, max_ag
 
 
 @pytest.mark.parametrize(
-    ("ahead", "expected"),
+    ("ahead", "timeouts", "expected"),
     [
-        pytest.param(30, None, id="clocks of two machines differ"),
-        pytest.param(36_000, (Level.LATEST, False), id="the clock was set back"),
+        pytest.param(30, Timeouts(120), None, id="clocks of two machines differ"),
+        pytest.param(36_000, Timeouts(120), (Level.LATEST, False), id="the clock was set back"),
+        pytest.param(36_000, Timeouts(120, 600), (Level.LATEST, True), id="nor the next hard one"),
     ],
 )
-def test_a_clock_that_was_set_back_puts_no_look_off(ahead: int, expected: tuple[Level, bool] | None) -> None:
+def test_a_clock_that_was_set_back_puts_no_look_off(
+    ahead: int, timeouts: Timeouts, expected: tuple[Level, bool] | None
+) -> None:
     looked = NOW + timedelta(seconds=ahead)
     decision = decide_refresh(
-        application(age=0), requested=None, now=NOW, looked_at=looked, timeouts=Timeouts(120)
+        application(age=0), requested=None, now=NOW, looked_at=looked, timeouts=timeouts
     )
     assert (decision and (decision.level, decision.hard)) == expected
 

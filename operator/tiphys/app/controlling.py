@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -111,7 +110,8 @@ def control(base: Foundation) -> Controllers:
                 parallelism=max(1, settings.snapshot.params.kubectl_parallelism_limit),
             ),
         ),
-        clock=lambda: datetime.now(UTC),
+        clock=base.options.clock,
+        steady=base.options.steady,
     )
     controller = Controller(services)
     base.samples.apps = lambda: app_samples(services)

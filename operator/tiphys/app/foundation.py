@@ -6,8 +6,10 @@ place before :meth:`Foundation.read`; otherwise they only go into the stores.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         environ: the process's environment.
         on_listening: told the port that each listener got, by the listener's name (a port of 0
             asks for a free one).
+        clock, steady: what time it is, and the seconds of a clock that is never set.
     """
 
     namespace: str
@@ -80,6 +83,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = (CONTROLLER, SERVER)
     redact: Redactor = msgspec.field(default_factory=Redactor)
     on_listening: Callable[[str, int], None] = lambda name, port: None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    steady: Callable[[], float] = time.monotonic
 
 
 class Samples(msgspec.Struct):

@@ -2,7 +2,6 @@
 
 import time
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -68,7 +67,7 @@ async def serve(base: Foundation, controllers: Controllers | None, closing: Asyn
         live=Inspector(controllers.services) if controllers is not None else ask_inside(base, closing),
         git=base.git,
         renderer=base.renderer,
-        clock=lambda: datetime.now(UTC),
+        clock=base.options.clock,
         takers=base.takers,
     )
     access = Access(

@@ -137,7 +137,7 @@ def _due(
         return Refresh(Level.LATEST, timeouts.hard > 0, "never compared")
     if last - CLOCKS_DIFFER > now:
         # The next expiry would be as far away as the clock was set back.
-        return Refresh(Level.LATEST, False, "the clock was set back")
+        return Refresh(Level.LATEST, timeouts.hard > 0, "the clock was set back")
     if timeouts.hard > 0 and (hard_at or last) + timedelta(seconds=timeouts.hard) < now:
         return Refresh(Level.LATEST, True, f"comparison expired (hard, {timeouts.hard:.0f} s)")
     if timeouts.soft > 0 and last + timedelta(seconds=timeouts.soft) < now:
