@@ -136,18 +136,20 @@ def _check_policy(project: str, role: str, policy: str) -> None:
 
 
 def _check_group(group: str) -> None:
-    quoted = len(group) >= 2 and group.startswith('"') and group.endswith('"')
-    inner = group[1:-1] if quoted else group
-    if "," in inner and not quoted:
-        raise InvalidProject(f"group '{group}' must be quoted")
-    if not inner.strip():
-        raise InvalidProject(f"group '{group}' is empty")
-    if inner.startswith(" "):
-        raise InvalidProject(f"group '{group}' contains a leading space")
-    if inner.endswith(" "):
-        raise InvalidProject(f"group '{group}' contains a trailing space")
+    """A group as it stands in a line of a policy; what is said of it names it without spaces and quotes."""
+    inner = group.strip()
+    if len(inner) > 1 and inner.startswith('"') and inner.endswith('"'):
+        inner = inner[1:-1]
+    elif "," in inner:
+        raise InvalidProject(f"group '{inner}' must be quoted")
+    if not inner:
+        raise InvalidProject(f"group '{inner}' is empty")
     if any(character in '"\n\r\t' for character in inner):
-        raise InvalidProject(f"group '{group}' contains invalid characters")
+        raise InvalidProject(f"group '{inner}' contains invalid characters")
+    if group[0].isspace():
+        raise InvalidProject(f"group '{inner}' contains a leading space")
+    if group[-1].isspace():
+        raise InvalidProject(f"group '{inner}' contains a trailing space")
 
 
 def _check_windows(windows: tuple[SyncWindow, ...]) -> None:
