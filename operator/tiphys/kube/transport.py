@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -75,13 +76,19 @@ class Purpose(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A 2xx answer."""
+    """A 2xx answer; ``etag`` and ``content_type`` are looked up for a GET only."""
 
     status: int
     body: bytes
     warnings: tuple[str, ...] = ()
     etag: str = ""
     content_type: str = ""
+
+
+@lru_cache(maxsize=64)
+def _query(*params: tuple[str, str]) -> str:
+    """The parameters as a query; most requests have one of a few sets."""
+    return urlencode(params)
 
 
 def _no_answer() -> tuple[type[Exception], ...]:
@@ -145,7 +152,7 @@ class Transport:
             ApiError: the server refused (typed by reason).
             ClusterUnreachable: no answer; ``sent`` tells whether a write may have been done.
         """
-        target = f"{path}?{urlencode(params)}" if params else path
+        target = f"{path}?{_query(*params.items())}" if params else path
         refused_credentials = False
         attempt = 0
         while True:
@@ -164,12 +171,11 @@ class Transport:
                     )
                 code, received = answer.status, len(answer.body)
                 if code < 300:
+                    warnings = _warnings(answer.headers("warning"))
+                    if method != "GET":
+                        return Response(code, answer.body, warnings)
                     return Response(
-                        code,
-                        answer.body,
-                        _warnings(answer.headers("warning")),
-                        answer.header("etag"),
-                        answer.header("content-type"),
+                        code, answer.body, warnings, answer.header("etag"), answer.header("content-type")
                     )
                 if code == 304:
                     return Response(code, b"")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tiphys.projects.orphans import monitors_orphans, orphan_message, warns_of_orphans
-from tiphys.projects.permission import permits_live
+from tiphys.projects.permission import live_permission
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.conditions import set_conditions
@@ -64,9 +64,8 @@ def with_tree(
 ) -> ApplicationStatus:
     """``status`` with what the tree of live objects says; needs neither targets nor verdicts."""
     project, cluster = situation.project, situation.cluster
-    tree = handle.cache.summary(
-        situation.instance, lambda record: permits_live(project, record.key, cluster=cluster)
-    )
+    permitted = live_permission(project, cluster)
+    tree = handle.cache.summary(situation.instance, lambda record: permitted(record.key))
     warning = []
     if monitors_orphans(situation.project):
         orphans = services.memory.orphans[situation.app.key] = count_orphans(

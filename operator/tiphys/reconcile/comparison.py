@@ -21,7 +21,7 @@ from tiphys.kube.errors import ApiError, ClusterUnreachable, NotFound
 from tiphys.kube.nesting import TOO_DEEP
 from tiphys.live.cluster import ClusterCache
 from tiphys.live.records import LiveObject
-from tiphys.projects.permission import permits_live
+from tiphys.projects.permission import live_permission
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.pairs import (
     Comparison,
@@ -102,11 +102,8 @@ class Comparer:
             failed = True
         found.extend(shared(inputs, targets))
 
-        allowed = {
-            key: live
-            for key, live in managed.items()
-            if live.is_root and permits_live(inputs.project, key, cluster=inputs.cluster)
-        }
+        permitted = live_permission(inputs.project, inputs.cluster)
+        allowed = {key: live for key, live in managed.items() if live.is_root and permitted(key)}
         targeted = {target.key for target in targets}
         allowed = without_twins(allowed, targeted)
         if (namespace := managed_namespace(inputs.app)) is not None:

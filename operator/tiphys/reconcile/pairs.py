@@ -229,7 +229,7 @@ def statuses(
 def _needs_confirmation(pair: Pair, options: tuple[str, ...]) -> bool:
     """``Delete=confirm`` or ``Prune=confirm``, from the object or else the application."""
     for side in (pair.target, pair.traits):
-        if side is None:
+        if side is None or not (side.sync_options or options):
             continue
         for option in ("Delete", "Prune"):
             own = hooks.option_value(side.sync_options, option)

@@ -188,7 +188,19 @@ def permission(situation: Situation) -> Permission:
     name = project.metadata.name
     cluster = situation.cluster
 
+    decided: dict[tuple[str, str, str], str | None] = {}
+
     def permitted(manifest: Manifest, resource: ApiResourceLike) -> str | None:
+        if not resource.namespaced:
+            return decide(manifest, resource)
+        # No rule tells namespaced objects of one kind and namespace apart.
+        namespace = (manifest.get("metadata") or {}).get("namespace") or ""
+        place = (resource.group, resource.kind, namespace)
+        if place not in decided:
+            decided[place] = decide(manifest, resource)
+        return decided[place]
+
+    def decide(manifest: Manifest, resource: ApiResourceLike) -> str | None:
         metadata = manifest.get("metadata") or {}
         if not permits_kind(
             project,

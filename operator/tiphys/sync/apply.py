@@ -73,19 +73,22 @@ def choose(target: Manifest, live: Manifest | None, options: OperationOptions) -
     return Way.CLIENT_SIDE
 
 
+def has_name(target: Manifest) -> bool:
+    """Whether nothing about an object can be refused without a request (:func:`refusal`)."""
+    return bool((target.get("metadata") or {}).get("name"))
+
+
 def refusal(target: Manifest, way: Way) -> str | None:
     """What can be refused without a request; the validation pass before the first apply.
 
     Only a create (``Replace=true``) leaves the name to the server.
     """
-    metadata = target.get("metadata") or {}
-    if not metadata.get("name"):
-        if metadata.get("generateName"):
-            if way is Way.CREATE:
-                return None
-            return f"from {metadata['generateName']}: cannot use generate name with apply"
+    if has_name(target):
+        return None
+    generated = (target.get("metadata") or {}).get("generateName")
+    if not generated:
         return "resource name may not be empty"
-    return None
+    return None if way is Way.CREATE else f"from {generated}: cannot use generate name with apply"
 
 
 class Applier:

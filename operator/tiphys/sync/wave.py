@@ -11,7 +11,7 @@ from itertools import groupby
 
 from tiphys.resources.identity import Manifest, annotations_of
 from tiphys.sync import messages
-from tiphys.sync.apply import Applied, Applier, Way, choose, refusal
+from tiphys.sync.apply import Applied, Applier, Way, choose, has_name, refusal
 from tiphys.sync.bounded import for_each
 from tiphys.sync.cluster import CLUSTER_ERRORS, DiscoveryLike, SyncCluster, describe
 from tiphys.sync.inputs import Permission
@@ -71,7 +71,7 @@ class WaveRunner:
         """
         ok = True
         for task in tasks:
-            if task.target is None or task.skip_dry_run:
+            if task.target is None or task.skip_dry_run or has_name(task.target):
                 continue
             problem = refusal(task.target, choose(task.target, task.live, self.options))
             if problem is not None:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -34,7 +33,7 @@ from tiphys.telemetry.pictures import (
 )
 from tiphys.telemetry.queues import QueueMetrics, QueueObserver
 from tiphys.telemetry.runtime import RuntimeCollector
-from tiphys.telemetry.tallies import TallyCounter
+from tiphys.telemetry.tallies import TallyCounter, TallyGauge, TallyHistogram
 
 __all__ = [
     "AppLabels",
@@ -113,28 +112,32 @@ class ControllerMetrics:
             "namespace name project server response_code verb resource_kind resource_namespace dry_run",
             self.registry,
         )
-        self._kubectl_exec = self._counter(
-            "argocd_kubectl_exec_total", "Writes made to destination clusters.", "hostname command"
+        self._kubectl_exec = TallyCounter(
+            "argocd_kubectl_exec", "Writes made to destination clusters.", "hostname command", self.registry
         )
-        self._kubectl_pending = Gauge(
+        self._kubectl_pending = TallyGauge(
             "argocd_kubectl_exec_pending",
             "Writes to destination clusters that are under way.",
-            ["hostname", "command"],
-            registry=self.registry,
+            "hostname command",
+            self.registry,
         )
         # Of few series, counted often: looking them up costs more than counting.
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._cluster_events = TallyCounter(
             "argocd_cluster_events", "Watch events processed.", "server group kind", self.registry
         )
-        self._events_processing = self._histogram(
-            "argocd_resource_events_processing", "Seconds a batch of watch events took.", "server"
+        self._events_processing = TallyHistogram(
+            "argocd_resource_events_processing",
+            "Seconds a batch of watch events took.",
+            "server",
+            SECONDS_BUCKETS,
+            self.registry,
         )
-        self._events_batch = Gauge(
+        self._events_batch = TallyGauge(
             "argocd_resource_events_processed_in_batch",
             "Watch events in the last batch.",
-            ["server"],
-            registry=self.registry,
+            "server",
+            self.registry,
         )
         self._counter("argocd_redis_request_total", "Redis requests.", "hostname initiator command failed")
         self._histogram(
@@ -196,12 +199,12 @@ class ControllerMetrics:
 
     def write_started(self, command: str) -> None:
         """A write (``apply``, ``create``, ``replace``, ``auth``) began."""
-        self._of(self._kubectl_exec, self._hostname, command).inc()
-        self._of(self._kubectl_pending, self._hostname, command).inc()
+        self._kubectl_exec.inc((self._hostname, command))
+        self._kubectl_pending.inc((self._hostname, command))
 
     def write_finished(self, command: str) -> None:
         """A write ended, however it did."""
-        self._of(self._kubectl_pending, self._hostname, command).dec()
+        self._kubectl_pending.inc((self._hostname, command), -1)
 
     def cluster_event(self, server: str, group: str, kind: str, count: int = 1) -> None:
         """Watch events of a kind were processed."""
@@ -209,8 +212,8 @@ class ControllerMetrics:
 
     def events_processed(self, server: str, *, seconds: float, count: int) -> None:
         """A batch of watch events was processed."""
-        self._of(self._events_processing, server).observe(seconds)
-        self._of(self._events_batch, server).set(count)
+        self._events_processing.of((server,)).observe(seconds)
+        self._events_batch.set((server,), count)
 
     def queue(self, name: str) -> QueueObserver:
         """Where the work queue of this name reports (``app_reconciliation_queue``, …)."""

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -38,14 +38,28 @@ class TallyCounter(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """The family without samples (the registry learns its names from it)."""
-        yield CounterMetricFamily(self._name, self._text, labels=self._labels)
+        yield self._family()
 
     def collect(self) -> Iterator[Metric]:
         """The family as it is now."""
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        family = self._family()
         for labels, count in self._counts.items():
             family.add_metric(labels, count)
         yield family
+
+    def _family(self) -> CounterMetricFamily | GaugeMetricFamily:
+        return CounterMetricFamily(self._name, self._text, labels=self._labels)
+
+
+class TallyGauge(TallyCounter):
+    """A number by labels that also goes down."""
+
+    def set(self, labels: tuple[str, ...], value: float) -> None:
+        """It is ``value`` now."""
+        self._counts[labels] = value
+
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(self._name, self._text, labels=self._labels)
 
 
 class Tally:
@@ -81,6 +95,10 @@ class TallyHistogram(Collector):
         if found is None:
             found = self._tallies[labels] = Tally(self._bounds)
         return found
+
+    def clear(self) -> None:
+        """Forget all; a series looked up before counts for nothing from now on."""
+        self._tallies.clear()
 
     def describe(self) -> Iterator[Metric]:
         """The family without samples (the registry learns its names from it)."""
