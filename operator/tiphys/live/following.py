@@ -19,8 +19,9 @@ from tiphys.kube.client import ClusterClient
 from tiphys.kube.discovery import ApiResource
 from tiphys.kube.errors import ApiError, ClusterUnreachable, Forbidden, Gone, NotFound
 from tiphys.live.outage import Backoff, Outage
-from tiphys.live.reading import KindReader, MetaView
+from tiphys.live.reading import KindReader
 from tiphys.live.records import LiveObject
+from tiphys.live.views import MetaView
 from tiphys.resources.identity import GroupKind, ResourceKey
 
 SLICE = 50

@@ -21,7 +21,6 @@ from tiphys.kube.discovery import ApiResource
 from tiphys.kube.nesting import MARK, TOO_DEEP, cut
 from tiphys.live.depth import (
     ALWAYS_DEEP,
-    API_SERVICE,
     CRD,
     CSV,
     ENDPOINTS,
@@ -31,8 +30,23 @@ from tiphys.live.depth import (
     STATEFUL_SETS,
 )
 from tiphys.live.nodeinfo import describe
+from tiphys.live.promises import promises
 from tiphys.live.records import NO_DETAILS, Details, LiveObject, NodeInfo, Owner
-from tiphys.resources.identity import GVK, GroupKind, Manifest, ResourceKey, split_api_version
+from tiphys.live.views import (
+    EVENTS,
+    PAGES,
+    RAW_EVENTS,
+    RAW_PAGES,
+    SECRET_EVENTS,
+    SECRET_PAGES,
+    EventView,
+    ListMeta,
+    MetaView,
+    ObjectView,
+    SecretEventView,
+    SecretView,
+)
+from tiphys.resources.identity import GroupKind, Manifest, ResourceKey, split_api_version
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -43,67 +57,6 @@ COMPRESS_BYTES = 16_384
 IGNORE_HEALTH_ANNOTATION = "argocd.argoproj.io/ignore-healthcheck"
 IGNORE_UPDATES_ANNOTATION = "argocd.argoproj.io/ignore-resource-updates"
 OLM_GROUP_ANNOTATION = "olm.operatorGroup"
-
-
-class OwnerView(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-
-
-class MetaView(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
-    labels: dict[str, str | None] | None = None
-    annotations: dict[str, str | None] | None = None
-    owner_references: tuple[OwnerView, ...] | None = None
-
-
-class ObjectView(msgspec.Struct, frozen=True, gc=False):
-    """Metadata of one object."""
-
-    metadata: MetaView = MetaView()
-
-
-class SecretView(ObjectView, frozen=True, gc=False):
-    type: str = ""
-
-
-class EventView(msgspec.Struct, frozen=True, gc=False):
-    type: str
-    object: ObjectView
-
-
-class SecretEventView(msgspec.Struct, frozen=True, gc=False):
-    type: str
-    object: SecretView
-
-
-class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
-    resource_version: str = ""
-
-
-class PageView(msgspec.Struct, frozen=True):
-    metadata: ListMeta = ListMeta()
-    items: list[ObjectView] | None = None
-
-
-class SecretPageView(msgspec.Struct, frozen=True):
-    metadata: ListMeta = ListMeta()
-    items: list[SecretView] | None = None
-
-
-class _RawPage(msgspec.Struct, frozen=True):
-    items: list[msgspec.Raw] | None = None
-
-
-class _RawEvent(msgspec.Struct, frozen=True):
-    object: msgspec.Raw
 
 
 class Tracking(Protocol):
@@ -128,14 +81,6 @@ class Reading(msgspec.Struct, frozen=True):
     custom_labels: tuple[str, ...] = ()
 
 
-_secret_event = msgspec.json.Decoder(SecretEventView)
-_event = msgspec.json.Decoder(EventView)
-_secret_page = msgspec.json.Decoder(SecretPageView)
-_page = msgspec.json.Decoder(PageView)
-_raw_page = msgspec.json.Decoder(_RawPage)
-_raw_event = msgspec.json.Decoder(_RawEvent)
-
-
 class KindReader:
     """Makes records of one kind."""
 
@@ -150,7 +95,7 @@ class KindReader:
 
     def event(self, line: bytes) -> EventView | SecretEventView:
         """Type and metadata of a watch event."""
-        decoder = _secret_event if self._is_secret else _event
+        decoder = SECRET_EVENTS if self._is_secret else EVENTS
         try:
             return decoder.decode(line)
         except RecursionError:
@@ -163,7 +108,7 @@ class KindReader:
         whole, unreadable = None, ""
         if self._needs_whole(view, instance, tracked):
             try:
-                whole = _whole(_raw_event.decode(line).object)
+                whole = _whole(RAW_EVENTS.decode(line).object)
             except RecursionError:
                 whole = None
             unreadable = "" if whole is not None else TOO_DEEP
@@ -171,7 +116,7 @@ class KindReader:
 
     def page(self, body: bytes) -> "Page":
         """Version and metadata of a page."""
-        decoder: Any = _secret_page if self._is_secret else _page
+        decoder: Any = SECRET_PAGES if self._is_secret else PAGES
         try:
             view = decoder.decode(body)
         except RecursionError:
@@ -290,7 +235,7 @@ class KindReader:
         if self.kind in STATEFUL_SETS:
             claims = (whole.get("spec") or {}).get("volumeClaimTemplates") or ()
             templates = tuple(str((claim.get("metadata") or {}).get("name") or "") for claim in claims)
-        serves, established = _promises(self.kind, whole)
+        serves, established = promises(self.kind, whole)
         return msgspec.structs.replace(
             details,
             body=body,
@@ -388,7 +333,7 @@ class PageRecords:
             whole, unreadable = None, ""
             if reader._needs_whole(view, instance, tracked):
                 if self._raws is None:
-                    self._raws = _raw_page.decode(self._page.body).items or []
+                    self._raws = RAW_PAGES.decode(self._page.body).items or []
                 raw = self._raws[index]
                 if not self._page.is_cut or MARK not in bytes(raw):
                     whole = _whole(raw)
@@ -429,36 +374,3 @@ def strip_managed_fields(whole: dict[str, Any]) -> None:
 
 def _wants_digest(annotations: dict[str, str | None]) -> bool:
     return IGNORE_UPDATES_ANNOTATION in annotations
-
-
-def _promises(of: GroupKind, whole: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
-    """What a CRD or the APIService of another server serves (of the latter no kind is known), and
-    whether it is established, or available."""
-    if of == API_SERVICE:
-        return _promised_by_service(whole)
-    if of != CRD:
-        return (), False
-    return _promised_by_definition(whole)
-
-
-def _promised_by_service(service: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
-    spec = service.get("spec") or {}
-    if not spec.get("service"):
-        return (), False  # served by the API server itself
-    return (GVK(spec.get("group") or "", spec.get("version") or "", ""),), _holds(service, "Available")
-
-
-def _promised_by_definition(crd: dict[str, Any]) -> tuple[tuple[GVK, ...], bool]:
-    spec = crd.get("spec") or {}
-    group, kind = spec.get("group") or "", (spec.get("names") or {}).get("kind") or ""
-    serves = tuple(
-        GVK(group, str(version.get("name")), kind)
-        for version in spec.get("versions") or ()
-        if version.get("served")
-    )
-    return serves, _holds(crd, "Established")
-
-
-def _holds(whole: dict[str, Any], condition: str) -> bool:
-    conditions = (whole.get("status") or {}).get("conditions") or ()
-    return any(each.get("type") == condition and each.get("status") == "True" for each in conditions)
