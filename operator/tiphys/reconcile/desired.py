@@ -23,6 +23,7 @@ from tiphys.compare.tracking import Tracking
 from tiphys.kube.discovery import Discovery
 from tiphys.projects.permission import permits_source
 from tiphys.reconcile import verifying
+from tiphys.reconcile.charts import ChartAccesses
 from tiphys.reconcile.groups import GroupName, RevisionGroups
 from tiphys.reconcile.lanes import lane_of
 from tiphys.reconcile.waiting import waiting_for
@@ -30,8 +31,7 @@ from tiphys.resources.application import Application, ApplicationSource
 from tiphys.resources.identity import AppKey, Manifest
 from tiphys.resources.project import AppProject
 from tiphys.settings.model import Settings
-from tiphys.settings.repositories import Repositories, Repository
-from tiphys.settings.secrecy import digest_of
+from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import AccessDenied, AppPathMissing, DiskFull, RepositoryUnreachable, SourceError
 from tiphys.sources.git.store import GitStore
 from tiphys.sources.rendering import RefSource, Rendered, Renderer, RenderRequest
@@ -111,16 +111,6 @@ class _Memo(msgspec.Struct):
     desired: Desired
 
 
-class _ChartAccess(msgspec.Struct, frozen=True):
-    """What charts' dependencies may use in a project, and what that follows from."""
-
-    settings: Repositories
-    source_repos: tuple[str, ...]
-    repositories: tuple[Repository, ...]
-    templates: tuple[Repository, ...]
-    digest: str
-
-
 class DesiredStates:
     """Loads desired states and remembers the last of each application."""
 
@@ -128,7 +118,7 @@ class DesiredStates:
         self._git = git
         self._renderer = renderer
         self._memos: dict[AppKey, _Memo] = {}
-        self._access: dict[str, _ChartAccess] = {}
+        self._charts = ChartAccesses()
         self._groups = RevisionGroups()
         self.on_moved: Callable[[AppKey], None] = lambda key: None
         """Called for each application whose files a new commit touches."""
@@ -357,7 +347,7 @@ class DesiredStates:
     ) -> RenderRequest:
         """What the renderer is asked for one source."""
         app = request.app
-        access = self._chart_access(request)
+        access = self._charts.of(request.project, request.settings.repositories)
         return RenderRequest(
             repository=repository,
             source=source,
@@ -376,24 +366,6 @@ class DesiredStates:
             access_digest=access.digest,
             no_cache=request.no_cache,
         )
-
-    def _chart_access(self, request: DesiredRequest) -> _ChartAccess:
-        """Worked out once for each project, as long as neither it nor the repositories change."""
-        project, settings = request.project, request.settings.repositories
-        known = self._access.get(project.name)
-        if known is None or known.settings is not settings or known.source_repos != project.spec.source_repos:
-            permits = partial(permits_source, project)
-            repositories = settings.for_charts(project.name, permits)
-            templates = settings.chart_templates(permits)
-            digest = digest_of(
-                (
-                    *project.spec.source_repos,
-                    *(each.credential_digest for each in (*repositories, *templates)),
-                )
-            )
-            known = _ChartAccess(settings, project.spec.source_repos, repositories, templates, digest)
-            self._access[project.name] = known
-        return known
 
 
 def stored_revisions(app: Application) -> tuple[str, ...]:
