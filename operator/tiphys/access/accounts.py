@@ -6,6 +6,7 @@ reference loses all of them). Changing writes the changed keys only, as a merge 
 the version it was computed from, so that two replicas never lose each other's tokens.
 """
 
+import asyncio
 import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -147,6 +148,7 @@ class Accounts:
         self._client = client
         self._namespace = namespace
         self._clock = clock
+        self._turn = asyncio.Lock()
         self._read_from: tuple[Any, Any] | None = None
         self._accounts: dict[str, Account] = {}
 
@@ -230,18 +232,19 @@ class Accounts:
 
     async def _change(self, change: Callable[[Mapping[str, str]], Mapping[str, str | None]]) -> None:
         """Read ``argocd-secret``, compute the new values (None deletes a key) and write them unless
-        the Secret changed in between; then once more."""
-        for _ in range(ATTEMPTS):
-            secret = await self._client.get(SECRET, self._namespace, MAIN_SECRET)
-            values = change(data_of(secret))
-            try:
-                answer = await self._client.patch(
-                    SECRET, self._namespace, MAIN_SECRET, _patch(secret, values), MERGE_PATCH
-                )
-            except Conflict:
-                continue
-            self._settings.put(as_secret(answer))
-            return
+        the Secret changed in between; then once more. In this process one after the other."""
+        async with self._turn:
+            for _ in range(ATTEMPTS):
+                secret = await self._client.get(SECRET, self._namespace, MAIN_SECRET)
+                values = change(data_of(secret))
+                try:
+                    answer = await self._client.patch(
+                        SECRET, self._namespace, MAIN_SECRET, _patch(secret, values), MERGE_PATCH
+                    )
+                except Conflict:
+                    continue
+                self._settings.put(as_secret(answer))
+                return
         raise StateConflict(f"Secret {MAIN_SECRET}")
 
 

@@ -7,7 +7,7 @@ entry that cannot be read is left out of the list and told in the log; the other
 
 from collections import OrderedDict
 
-from tiphys.kube.errors import NotFound
+from tiphys.kube.errors import AlreadyExists, NotFound
 from tiphys.kube.writes import MERGE_PATCH
 from tiphys.resources.identity import GVK
 from tiphys.resources.messages.gpgkey import (
@@ -125,12 +125,16 @@ class GPGKeyService:
 
     async def _write(self, data: dict[str, str | None] | dict[str, str]) -> None:
         client, namespace = self._state.client, self._state.namespace
+        patch = {"data": data}
         try:
-            answer = await client.patch(_CONFIG_MAP, namespace, GPG_KEYS, {"data": data}, MERGE_PATCH)
+            answer = await client.patch(_CONFIG_MAP, namespace, GPG_KEYS, patch, MERGE_PATCH)
         except NotFound:
             metadata = {"name": GPG_KEYS, "namespace": namespace, "labels": {PART_OF: "argocd"}}
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-            answer = await client.create(body)
+            try:
+                answer = await client.create(body)
+            except AlreadyExists:  # made by somebody else a moment ago
+                answer = await client.patch(_CONFIG_MAP, namespace, GPG_KEYS, patch, MERGE_PATCH)
         self._state.settings_store.put(answer)
 
 

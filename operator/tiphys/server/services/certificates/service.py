@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tiphys.kube.errors import Conflict, NotFound
+from tiphys.kube.errors import AlreadyExists, Conflict, NotFound
 from tiphys.kube.writes import MERGE_PATCH
 from tiphys.projects.glob import matches_path
 from tiphys.resources.identity import GVK, Manifest
@@ -30,6 +30,7 @@ from tiphys.server.services.certificates.authorities import (
     is_host_name,
 )
 from tiphys.server.services.certificates.known_hosts import HostKey, InvalidHostKey, KnownHosts, host_name
+from tiphys.server.services.one_by_one import OneByOne
 from tiphys.server.state import State
 from tiphys.settings.store import KNOWN_HOSTS, PART_OF, TLS_CERTS
 
@@ -55,6 +56,7 @@ class CertificateService:
 
     def __init__(self, state: State, guard: Guard):
         self._state = state
+        self._turns = OneByOne()
         self._guard = guard
 
     @rpc("ListCertificates", Route("GET", _PATH))
@@ -119,19 +121,20 @@ class CertificateService:
         return RepositoryCertificateList(items=tuple(removed))
 
     async def _edit(self, name: str, decide: Callable[[Mapping[str, str]], _Edit]) -> tuple[Item, ...]:
-        """Read, decide and write one ConfigMap; again when somebody else wrote meanwhile."""
-        for attempt in range(_ATTEMPTS):
-            held = await self._held(name)
-            edit = decide((held or {}).get("data") or {})
-            if not edit.data:
+        """Read, decide and write one ConfigMap; again when another replica wrote meanwhile."""
+        async with self._turns.of(name):
+            for attempt in range(_ATTEMPTS):
+                held = await self._held(name)
+                edit = decide((held or {}).get("data") or {})
+                if not edit.data:
+                    return edit.items
+                try:
+                    await self._write(name, held, edit.data)
+                except (AlreadyExists, Conflict):
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    continue
                 return edit.items
-            try:
-                await self._write(name, held, edit.data)
-            except Conflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                continue
-            return edit.items
         raise AssertionError("unreachable")
 
     async def _held(self, name: str) -> Manifest | None:

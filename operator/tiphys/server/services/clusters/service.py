@@ -32,6 +32,7 @@ from tiphys.server.services.clusters import rotating, secrets
 from tiphys.server.services.clusters.showing import shown
 from tiphys.server.services.clusters.testing import client_of, server_version
 from tiphys.server.services.differing import spec_differs
+from tiphys.server.services.one_by_one import OneByOne
 from tiphys.server.state import State
 from tiphys.settings import clusters as stored
 from tiphys.settings.store import SECRET_TYPE
@@ -64,6 +65,7 @@ class ClusterService:
     def __init__(self, state: State, guard: Guard):
         self._state = state
         self._guard = guard
+        self._turns = OneByOne()
         self._heard: dict[str, tuple[datetime, str]] = {}
         """Server → when its API server last answered us, and its version."""
 
@@ -127,24 +129,26 @@ class ClusterService:
         """Another state of a cluster: the fields that ``updatedFields`` names, or all of it."""
         given = _given(request.cluster)
         asked = ClusterQuery(server=given.server, name=given.name, id=request.id)
-        found = self._reach(call, asked, "update")
-        if not request.updated_fields or "project" in request.updated_fields:
-            self._guard.enforce_masked(call, "clusters", "update", rbac_object(found, project=given.project))
-        if given.server and stored.trim_server(given.server) != found.server:
-            raise invalid_argument("the server of a cluster cannot be changed; create another cluster")
-        secret, before = await self._before(found)
-        if request.updated_fields:
-            changes = {
-                field: getattr(given, field)
-                for path, field in _FIELDS.items()
-                if path in request.updated_fields
-            }
-            wanted = msgspec.structs.replace(before, **changes)
-        else:
-            wanted = msgspec.structs.replace(given, server=found.server)
-        wanted = secrets.plain(wanted)
-        version = await self._tested(wanted)
-        return await self._taken(call, await self._write(secret, wanted), version)
+        async with self._turns.of(self._reach(call, asked, "update").server):
+            found = self._reach(call, asked, "update")  # as it is by now
+            if not request.updated_fields or "project" in request.updated_fields:
+                name = rbac_object(found, project=given.project)
+                self._guard.enforce_masked(call, "clusters", "update", name)
+            if given.server and stored.trim_server(given.server) != found.server:
+                raise invalid_argument("the server of a cluster cannot be changed; create another cluster")
+            secret, before = await self._before(found)
+            if request.updated_fields:
+                changes = {
+                    field: getattr(given, field)
+                    for path, field in _FIELDS.items()
+                    if path in request.updated_fields
+                }
+                wanted = msgspec.structs.replace(before, **changes)
+            else:
+                wanted = msgspec.structs.replace(given, server=found.server)
+            wanted = secrets.plain(wanted)
+            version = await self._tested(wanted)
+            return await self._taken(call, await self._write(secret, wanted), version)
 
     @rpc("Delete", Route("DELETE", ONE))
     async def delete(self, call: Call, request: ClusterQuery) -> ClusterResponse:
@@ -166,11 +170,12 @@ class ClusterService:
     @rpc("InvalidateCache", Route("POST", f"{ONE}/invalidate-cache"))
     async def invalidate_cache(self, call: Call, request: ClusterQuery) -> Cluster:
         """Have everything known of a cluster's objects read anew."""
-        found = self._reach(call, request, "update")
-        secret, before = await self._before(found)
-        now = to_timestamp(self._state.clock())
-        wanted = msgspec.structs.replace(before, refresh_requested_at=now)
-        return await self._taken(call, await self._write(secret, wanted))
+        async with self._turns.of(self._reach(call, request, "update").server):
+            found = self._reach(call, request, "update")
+            secret, before = await self._before(found)
+            now = to_timestamp(self._state.clock())
+            wanted = msgspec.structs.replace(before, refresh_requested_at=now)
+            return await self._taken(call, await self._write(secret, wanted))
 
     # Whom a call means, and whether the caller may
 

@@ -14,6 +14,7 @@ from tiphys.resources.identity import GVK, AppKey, Manifest
 from tiphys.resources.project import KIND, AppProject, decode
 from tiphys.resources.shape import to_json
 from tiphys.server.api.failures import failed_precondition
+from tiphys.server.services.one_by_one import OneByOne
 from tiphys.server.services.overlaying import overlaid
 from tiphys.server.state import State
 
@@ -35,6 +36,7 @@ class Projects:
 
     def __init__(self, state: State):
         self._state = state
+        self._turns = OneByOne()
 
     def all(self) -> list[AppProject]:
         """Every project of the control plane's namespace, by name."""
@@ -80,21 +82,22 @@ class Projects:
         return self._taken(await self._state.client.replace(body, field_manager=MANAGER))
 
     async def change(self, name: str, decide: Callable[[AppProject], AppProject | None]) -> AppProject | None:
-        """Read, decide and store, again when somebody else was faster; None: nothing to change.
+        """Read, decide and store, again when another replica was faster; None: nothing to change.
 
         Raises:
             NotFound: there is none. Conflict: others were faster each time.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            found = await self.read(name)
-            changed = decide(found.project)
-            if changed is None:
-                return None
-            try:
-                return await self.replace(found, changed)
-            except Conflict:
-                if attempt == ATTEMPTS:
-                    raise
+        async with self._turns.of(name):
+            for attempt in range(1, ATTEMPTS + 1):
+                found = await self.read(name)
+                changed = decide(found.project)
+                if changed is None:
+                    return None
+                try:
+                    return await self.replace(found, changed)
+                except Conflict:
+                    if attempt == ATTEMPTS:
+                        raise
         raise AssertionError("unreachable")
 
     async def delete(self, project: AppProject) -> None:
