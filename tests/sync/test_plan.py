@@ -22,10 +22,10 @@ from tiphys.sync.plan import (
     NamespaceFacts,
     NamespaceState,
     Plan,
+    Selection,
     build_plan,
     options_of,
     other_version,
-    selects,
 )
 from tiphys.sync.tasks import Code, Outcome, Phase
 
@@ -263,7 +263,7 @@ def test_recorded_results_are_taken_over() -> None:
 def test_selection(entry: SyncOperationResource, expected: bool) -> None:  # 16.8
     operation = state(resources=(entry,)).operation.sync
     assert operation is not None
-    assert selects(operation, ResourceKey("", "ConfigMap", "dest", "a")) is expected
+    assert (ResourceKey("", "ConfigMap", "dest", "a") in Selection(operation)) is expected
 
 
 def test_objects_of_others_are_left_out() -> None:

@@ -78,15 +78,22 @@ def options_of(operation: SyncOperation) -> OperationOptions:
     )
 
 
-def selects(operation: SyncOperation, key: ResourceKey) -> bool:
-    """Whether a resource list names the object; an empty list names everything (sync.md 16.8)."""
-    if not operation.resources:
-        return True
-    return any(
-        (item.group, item.kind, item.name) == (key.group, key.kind, key.name)
-        and (not item.namespace or item.namespace == key.namespace)
-        for item in operation.resources
-    )
+class Selection:
+    """The objects that a resource list names; an empty list names everything (sync.md 16.8).
+
+    Self-healing lists every object that differs, so this is asked for each pair of thousands.
+    """
+
+    def __init__(self, operation: SyncOperation) -> None:
+        self._namespaces: dict[tuple[str, str, str], set[str]] = {}
+        for item in operation.resources:
+            self._namespaces.setdefault((item.group, item.kind, item.name), set()).add(item.namespace)
+
+    def __contains__(self, key: ResourceKey) -> bool:
+        if not self._namespaces:
+            return True
+        namespaces = self._namespaces.get((key.group, key.kind, key.name), ())
+        return key.namespace in namespaces or "" in namespaces
 
 
 def build_plan(
@@ -101,7 +108,8 @@ def build_plan(
     namespace: NamespaceFacts,
 ) -> Plan:
     """Tasks with their previous results merged in, sorted, waves of prunes assigned."""
-    tasks = [task for pair in inputs.pairs if (task := _pair_task(pair, operation, inputs.namespace))]
+    selection = Selection(operation)
+    tasks = [task for pair in inputs.pairs if (task := _pair_task(pair, selection, inputs.namespace))]
     live_by_name = _live_by_name(inputs)
     attempt = stamp_of(inputs.app_uid, started_at, retry_count, Phase.SYNC)
     tasks = _with_names(tasks, options, attempt, live_by_name)
@@ -173,9 +181,9 @@ def _group_failed(discovery: DiscoveryLike, gvk: GVK) -> str:
     return failed.get(gvk.api_version) or failed.get(gvk.group) or ""
 
 
-def _pair_task(pair: SyncPair, operation: SyncOperation, namespace: str) -> Task | None:
+def _pair_task(pair: SyncPair, selection: Selection, namespace: str) -> Task | None:
     manifest = pair.target if pair.target is not None else pair.live
-    if manifest is None or not pair.self_referenced or not selects(operation, pair.key):
+    if manifest is None or not pair.self_referenced or pair.key not in selection:
         return None
     if hooks.is_hook(manifest) or hooks.is_skipped(manifest):
         return None
