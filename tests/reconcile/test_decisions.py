@@ -329,6 +329,11 @@ def test_a_bad_duration_is_named(text: str) -> None:
             [100, 200, 400],
             id="7.4 no cap",
         ),
+        pytest.param(RetryStrategy(backoff=Backoff(duration="0s")), [0, 0, 0, 0, 1, 1], id="no pause"),
+        pytest.param(RetryStrategy(backoff=Backoff(factor=0)), [5, 0, 0, 0, 1, 1], id="a factor of 0"),
+        pytest.param(
+            RetryStrategy(backoff=Backoff(duration="-5s")), [0, 0, 0, 0, 1, 1], id="a negative pause"
+        ),
     ],
 )
 def test_retry_delays(retry: RetryStrategy, delays: list[float]) -> None:

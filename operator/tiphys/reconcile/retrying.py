@@ -24,6 +24,8 @@ TIMED_OUT = "operation is terminating due to timeout"
 BACKOFF_DURATION = 5.0
 BACKOFF_FACTOR = 2
 BACKOFF_CAP = 180.0
+HASTY = 4
+"""So many retries may follow each other without a pause; those after them wait a second at least."""
 LONGEST = 366 * 86400.0  # seconds; no pause is longer, whatever a back-off without a cap amounts to
 
 
@@ -38,7 +40,8 @@ def growing(duration: float, factor: float, exponent: int, cap: float) -> float:
 
 def retry_delay(retry: RetryStrategy | None, attempt: int) -> float:
     """Seconds to wait before retry ``attempt`` (0 is the first). The reference prints this pause
-    but waits one factor longer; we wait what we print.
+    but waits one factor longer; we wait what we print. A back-off that comes to nothing (``0s``, a factor
+    of 0) may not keep a worker busy for ever (docs/differences.md).
 
     Raises:
         DurationError: a back-off text that is no duration.
@@ -52,7 +55,7 @@ def retry_delay(retry: RetryStrategy | None, attempt: int) -> float:
             cap = parse_duration(backoff.max_duration)
         if backoff.factor is not None:
             factor = backoff.factor
-    return growing(duration, factor, attempt, cap)
+    return max(growing(duration, factor, attempt, cap), 0.0 if attempt < HASTY else 1.0)
 
 
 def retry_remaining(state: OperationState, waited: float) -> float:
