@@ -5,7 +5,7 @@ import pytest
 
 from tests.reconcile.test_decisions import NOW, application
 from tests.reconcile.test_retrying import state
-from tiphys.reconcile.ending import endings
+from tiphys.reconcile.ending import LONGEST_MESSAGE, endings
 from tiphys.reconcile.statuses import with_history
 from tiphys.resources.application import ApplicationStatus, ResourceResult, SyncOperationResult, SyncStatus
 
@@ -53,3 +53,12 @@ def test_each_ending_is_smaller_than_the_one_before(phase: str, expected: list[o
         results = None if of.sync_result is None else len(of.sync_result.resources)
         found.append((smaller.sync.status, of.phase, of.message, results, len(smaller.history or ())))
     assert found == expected
+
+
+def test_a_message_that_quotes_thousands_of_failures_is_cut() -> None:
+    message = "one or more objects failed to apply, reason: " + ",".join(f"{n} is bad" for n in range(10_000))
+    ended = msgspec.structs.replace(state("Failed", sync_result=RESULT), message=message)
+    whole, *smaller = endings(BEFORE, msgspec.structs.replace(BEFORE, operation_state=ended))
+    found = [each.operation_state.message for make in (whole, *smaller) if (each := make("")).operation_state]
+    assert found[0] == message
+    assert found[1:] == [message[:LONGEST_MESSAGE] + "…" + LEFT_OUT] * 2

@@ -28,6 +28,7 @@ from tiphys.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 RECHECK = 30.0  # seconds until a waiting operation is looked at without any event
+LONGEST_MESSAGE = 4096  # characters, where there is no room for more
 ATTEMPTS = 5  # to store the end of an operation while others write
 
 
@@ -136,9 +137,12 @@ def endings(
 
 
 def without_results(state: OperationState) -> OperationState:
-    """The state of an operation whose results are too many to be stored."""
-    result = state.sync_result or SyncOperationResult()
-    text = f"{state.message} (the results of {len(result.resources)} resources are too large to be stored)"
+    """The state of an operation whose results are too many to be stored; a message that quotes thousands
+    of them is cut."""
+    result, message = state.sync_result or SyncOperationResult(), state.message
+    if len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "…"
+    text = f"{message} (the results of {len(result.resources)} resources are too large to be stored)"
     return with_changes(state, message=text, sync_result=msgspec.structs.replace(result, resources=()))
 
 
