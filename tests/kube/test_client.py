@@ -174,7 +174,7 @@ def test_vendor_suffixes_are_dropped(text: str, version: str) -> None:
     assert normalize_version(text) == version
 
 
-@pytest.mark.parametrize("name", [".", ".."])
+@pytest.mark.parametrize("name", [".", "..", "a/status", "../a", "a%2Fb"])
 async def test_a_name_is_no_step_in_a_path(client: ClusterClient, namespace: str, name: str) -> None:
     with pytest.raises(BadRequest, match="invalid resource name"):
         await client.get(CONFIG_MAP, namespace, name)

@@ -156,17 +156,23 @@ class Calls:
     def _path(self, resource: ApiResource, namespace: str, name: str | None, subresource: str = "") -> str:
         if resource.namespaced and not namespace:
             raise BadRequest(400, "BadRequest", f"{resource.kind} {name or ''} needs a namespace")
-        for text in (namespace, name):
-            if text in (".", ".."):  # a step in a path, which quoting leaves alone
-                raise BadRequest(
-                    400, "BadRequest", f"invalid resource name \"{text}\": [may not be '{text}']"
-                )
+        for text in (namespace, name or ""):
+            if problem := _no_segment(text):
+                raise BadRequest(400, "BadRequest", f'invalid resource name "{text}": [{problem}]')
         path = resource.path(quote(namespace, safe=""))
         if name is not None:
             if not name:
                 raise BadRequest(400, "BadRequest", f"{resource.kind} without a name")
             path += "/" + quote(name, safe="")
         return f"{path}/{subresource}" if subresource else path
+
+
+def _no_segment(text: str) -> str:
+    """Why a text is no name of an object. Quoting leaves steps alone, and API servers take a quoted slash
+    for the beginning of a subresource."""
+    if text in (".", ".."):
+        return f"may not be '{text}'"
+    return next((f"may not contain '{sign}'" for sign in "/%" if sign in text), "")
 
 
 def decoded(answer: Response) -> Manifest:

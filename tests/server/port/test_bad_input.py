@@ -72,6 +72,8 @@ PATHS = {
     "escaped slashes": (b"/..%2f..%2f..%2fetc%2fpasswd", 404),
     "backslashes": (b"/..\\..\\etc\\passwd", 404),
     "NUL": (b"/api/v1/applications/a%00b", 200),
+    "a line break": (b"/api/v1/applications/a%0D%0Ab", 200),
+    "a line break elsewhere": (b"/a%0Ab", 404),
     "NUL in a file": (b"/index.html%00.png", 404),
     "unicode": (b"/api/v1/applications/%E2%82%AC", 200),
     "raw unicode": ("/api/v1/applications/€".encode(), 400),
@@ -100,6 +102,7 @@ async def test_strange_paths(path: bytes, status: int) -> None:
         )
     assert status_of(answer) == status, answer
     assert b"root:" not in answer
+    assert b"404:" not in answer  # nobody else's page
     assert tells_nothing(answer)
 
 

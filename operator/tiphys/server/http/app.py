@@ -27,7 +27,7 @@ def build_app(methods: Sequence[Method], invoker: Invoker, options: HttpOptions)
     pages = _Pages(methods, invoker, options)
     app = web.Application()
     app.on_response_prepare.append(_without_server)
-    app.router.add_route("*", "/{path:.*}", pages.handle)
+    app.router.add_route("*", r"/{path:[\s\S]*}", pages.handle)
     return app
 
 
