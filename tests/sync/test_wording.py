@@ -134,13 +134,23 @@ def test_too_long_annotation_gets_advice_once() -> None:
 @pytest.mark.parametrize(
     ("spec", "images"),
     [
-        ({"containers": [{"image": "a"}], "initContainers": [{"image": "i"}]}, ("i", "a")),
+        ({"containers": [{"image": "a"}], "initContainers": [{"image": "i"}]}, ("a",)),
+        ({"initContainers": [{"image": "i"}]}, ()),
+        ({"containers": [{"image": "a"}, {}, "odd", {"image": 1}, {"image": "b"}]}, ("a", "b")),
         ({"template": {"spec": {"containers": [{"image": "b"}]}}}, ("b",)),
         ({"jobTemplate": {"spec": {"template": {"spec": {"containers": [{"image": "c"}]}}}}}, ("c",)),
         ({"replicas": 1}, ()),
         ("text", ()),
     ],
-    ids=["pod", "template", "job template", "no containers", "malformed"],
+    ids=[
+        "pod",
+        "no containers but first ones",
+        "malformed containers",
+        "template",
+        "job template",
+        "no containers",
+        "malformed",
+    ],
 )
 def test_images(spec: object, images: tuple[str, ...]) -> None:
     assert messages.images_of({"spec": spec}) == images

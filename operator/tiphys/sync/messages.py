@@ -153,7 +153,8 @@ def augment(message: str, gvk: GVK, key: ResourceKey, installed: GVK | None) -> 
 
 
 def images_of(manifest: Manifest) -> tuple[str, ...]:
-    """Container images of a Pod, a Pod template or a Job template, in order (sync.md 12.3)."""
+    """Images of the containers of a Pod, a Pod template or a Job template, in order; those of init containers
+    are not told (sync.md 12.3)."""
     spec = manifest.get("spec")
     while isinstance(spec, dict):
         if isinstance(spec.get("containers"), list):
@@ -168,9 +169,8 @@ def images_of(manifest: Manifest) -> tuple[str, ...]:
         )
     if not isinstance(spec, dict):
         return ()
-    found: list[str] = []
-    for part in ("initContainers", "containers"):
-        for container in spec.get(part) or ():
-            if isinstance(container, dict) and isinstance(container.get("image"), str):
-                found.append(container["image"])
-    return tuple(found)
+    return tuple(
+        container["image"]
+        for container in spec["containers"]
+        if isinstance(container, dict) and isinstance(container.get("image"), str)
+    )
