@@ -6,8 +6,6 @@ wait for each other, not for everybody.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 Whose = tuple[str, str]
 """Resource and namespace."""
@@ -21,18 +19,16 @@ class Shares:
         self._busy: dict[Whose, int] = {}
         self._waiting: dict[Whose, deque[asyncio.Future[None]]] = {}
 
-    @asynccontextmanager
-    async def share(self, whose: Whose) -> AsyncIterator[None]:
-        """Wait for a place, and have it as long as the block lasts."""
+    def share(self, whose: Whose) -> "Share":
+        """Wait for a place (``async with``), and have it as long as the block lasts."""
+        return Share(self, whose)
+
+    async def _enter(self, whose: Whose) -> None:
         busy = self._busy.get(whose, 0)
         if self._each and busy >= self._each:
             await self._turn(whose)
         else:
             self._busy[whose] = busy + 1
-        try:
-            yield
-        finally:
-            self._leave(whose)
 
     async def _turn(self, whose: Whose) -> None:
         """Take over the place of one that leaves."""
@@ -58,3 +54,19 @@ class Shares:
             self._busy[whose] -= 1
         else:
             del self._busy[whose]
+
+
+class Share:
+    """One call's place. A class, not a generator: every request has one."""
+
+    __slots__ = ("_shares", "_whose")
+
+    def __init__(self, shares: Shares, whose: Whose) -> None:
+        self._shares = shares
+        self._whose = whose
+
+    async def __aenter__(self) -> None:
+        await self._shares._enter(self._whose)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._shares._leave(self._whose)

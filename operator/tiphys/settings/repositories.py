@@ -8,6 +8,7 @@ registries; nothing here prints one.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -57,7 +58,7 @@ _INHERITED_ALWAYS = (
 )
 
 
-class Repository(msgspec.Struct, frozen=True, kw_only=True):
+class Repository(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A repository, or (as a template) the credentials of every URL that starts with ``url``."""
 
     url: str
@@ -123,7 +124,7 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
             or self.azure_service_principal_client_secret
         )
 
-    @property
+    @cached_property
     def credential_digest(self) -> str:
         """Changes when anything that decides about access changes; reveals nothing."""
         return digest_of(
@@ -142,7 +143,10 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, inherited_creds=True, **changes)
 
 
-class Repositories(msgspec.Struct, frozen=True):
+_MOST_REMEMBERED = 4096
+
+
+class Repositories(msgspec.Struct, frozen=True, dict=True):
     """All repositories and credential templates, for reading and for pushing."""
 
     read: tuple[Repository, ...] = ()
@@ -173,6 +177,19 @@ class Repositories(msgspec.Struct, frozen=True):
         A Secret of the project wins, then one without a project, then a bare repository; without
         own credentials the longest matching template is applied (sources.md 18.3).
         """
+        found = self._found.get((url, project))
+        if found is None:
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            found = self._found[url, project] = self._look_up(url, project)
+        return found
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str], Repository]:
+        """Answers of :meth:`lookup`: each look at an application asks a few times."""
+        return {}
+
+    def _look_up(self, url: str, project: str) -> Repository:
         normalized = normalize_git_url(url)
         candidates = (
             self._index.get(normalized, ())

@@ -16,6 +16,8 @@ async def for_each(
     The first failure cancels the others and is raised as it is.
     """
     work = list(items)
+    if not work:
+        return []
     if len(work) == 1:
         return [await do(work[0])]
     results: dict[int, Result] = {}
