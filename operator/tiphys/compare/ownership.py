@@ -27,15 +27,26 @@ Fields: TypeAlias = dict[str, Any]
 _MISSING: Any = object()
 _NOT_COMPARED = frozenset(("apiVersion", "kind", "metadata"))
 _NAMES = frozenset(("name", "namespace"))
-_SERVER_OWNED = (
-    "uid",
-    "resourceVersion",
-    "generation",
-    "managedFields",
-    "selfLink",
-    "creationTimestamp",
-    "deletionTimestamp",
+_SERVER_OWNED = frozenset(
+    (
+        *("uid", "resourceVersion", "generation", "managedFields", "selfLink"),
+        *("creationTimestamp", "deletionTimestamp"),
+    )
 )
+_MOST_KEYS = 20_000
+
+
+class _OwnedKeys(dict[str, str]):
+    """``f:`` paths by field: a path that is made anew is hashed anew, for each field of each proof."""
+
+    def __missing__(self, field: str) -> str:
+        if len(self) >= _MOST_KEYS:
+            self.clear()
+        path = self[field] = "f:" + field
+        return path
+
+
+_OWNED = _OwnedKeys()
 
 
 ZERO_IS_ABSENT = frozenset(
@@ -112,9 +123,10 @@ def nearly_proves(target: Manifest, live: Manifest, fields: Fields) -> tuple[Ope
     live_metadata = live.get("metadata")
     if type(metadata) is not dict or type(live_metadata) is not dict:
         return None
-    for name in _SERVER_OWNED:
-        if name in metadata and metadata[name] is not None:
-            return None
+    if not _SERVER_OWNED.isdisjoint(metadata) and any(
+        metadata.get(name) is not None for name in _SERVER_OWNED
+    ):
+        return None
     if "deletionTimestamp" in live_metadata or metadata.get("name") != live_metadata.get("name"):
         return None
     own_metadata = {
@@ -162,27 +174,29 @@ class _Proof:
         if len(wanted) != len(fields) - ("." in fields):
             return False
         for key, value in wanted.items():
-            owned = fields.get("f:" + key)
+            owned = fields.get(_OWNED[key])
             if owned is None:
                 return False
             present = live.get(key, _MISSING)
             kind = type(value)
             if kind is not type(present):
-                if (
-                    present is _MISSING
-                    and not owned
-                    and not value
-                    and key in ZERO_IS_ABSENT
-                    and kind is not dict
-                ):
-                    continue
-                return False
+                if owned:
+                    return False
+                if present is _MISSING:
+                    if value or kind is dict or key not in ZERO_IS_ABSENT:
+                        return False
+                elif not same(value, present):  # 1.0 and 1 are
+                    return False
+                continue
             if kind is str:
                 if owned or value != present:
                     return False
             elif not owned:  # a leaf, an atomic node, or a map that was empty when it was applied
-                if not _strictly_same(value, present):
-                    if (kind is not dict and kind is not list) or not value:
+                if kind is not dict and kind is not list:
+                    if value != present:
+                        return False
+                elif not same(value, present):
+                    if not value:
                         return False
                     self.open.append(((where, key), value, present))
             elif kind is dict:
@@ -207,22 +221,23 @@ class _Proof:
         self, wanted: list[Any], fields: Fields, live: list[Any], where: _Where, name: str
     ) -> bool | None:
         """A list keyed by one plain text, which nearly all are; None: it is not one of them."""
-        places: dict[str, int] = {}
-        for at, item in enumerate(live):
-            text = item.get(name) if type(item) is dict else None
-            if type(text) is not str or text in places:
-                return None
-            places[text] = at
+        try:
+            places = {item[name]: at for at, item in enumerate(live)}
+        except (KeyError, TypeError):
+            return None
+        if len(places) != len(live):
+            return None
         if len(wanted) != len(fields) - ("." in fields):
             return False
         before = -1
         opened = len(self.open)
+        begin = f'k:{{"{name}":"'
         for item in wanted:
             text = item.get(name) if type(item) is dict else None
             if type(text) is not str or '"' in text or "\\" in text:
                 del self.open[opened:]
                 return None
-            key = f'k:{{"{name}":"{text}"}}'
+            key = begin + text + '"}'
             owned = fields.get(key)
             if owned is None:  # written in another way, maybe
                 del self.open[opened:]
@@ -232,7 +247,10 @@ class _Proof:
             if position is None or position <= before:
                 return False
             before = position
-            if not self._item(item, owned, live[position], (where, key)):
+            if not owned:  # an item that is replaced as a whole
+                if not same(item, live[position]):
+                    return False
+            elif not self.mapping(item, owned, live[position], (where, key)):
                 return False
         return True
 
@@ -244,15 +262,14 @@ class _Proof:
     def _keyed(
         self, wanted: list[Any], fields: Fields, live: list[Any], where: _Where, names: tuple[str, ...]
     ) -> bool:
-        owned = {key: key_fields(key) for key in fields if key != "."}
-        if len(owned) != len(wanted):
+        by_key = {_place_of_key(key, names): key for key in fields if key != "."}
+        if len(fields) - ("." in fields) != len(wanted):
             return False
-        by_key = {tuple(_typed(parsed.get(name)) for name in names): key for key, parsed in owned.items()}
         places: dict[tuple[Any, ...], int] = {}
         for at, item in enumerate(live):
             if type(item) is not dict:
                 return False
-            place = tuple(_typed(item.get(name)) for name in names)
+            place = _place(item, names)
             if place in places:
                 return False
             places[place] = at
@@ -261,18 +278,16 @@ class _Proof:
         for item in wanted:
             if type(item) is not dict:
                 return False
-            place = tuple(_typed(item.get(name)) for name in names)
+            place = _place(item, names)
             found = by_key.get(place)
             if found is None:
                 # a key field that the server filled in: its missing f: proves that it was a default
                 candidates = [
-                    (key, tuple(_typed(parsed.get(name)) for name in names))
-                    for key, parsed in owned.items()
+                    (key, whole)
+                    for whole, key in by_key.items()
                     if all(
-                        _typed(item[name]) == _typed(parsed.get(name))
-                        if name in item
-                        else f"f:{name}" not in fields[key]
-                        for name in names
+                        mine == theirs if name in item else f"f:{name}" not in fields[key]
+                        for name, mine, theirs in zip(names, place, whole, strict=True)
                     )
                 ]
                 if len(candidates) != 1:
@@ -308,13 +323,6 @@ def _rises(positions: list[int | None]) -> bool:
     return True
 
 
-def _strictly_same(one: Any, other: Any) -> bool:
-    kind = type(one)
-    if kind is dict or kind is list:
-        return same(one, other)
-    return bool(one == other)
-
-
 def _typed(value: Any) -> Any:
     """A hashable form in which ``1`` and ``True`` differ."""
     kind = type(value)
@@ -323,6 +331,22 @@ def _typed(value: Any) -> Any:
     if kind is dict or kind is list:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return (kind.__name__, value)
+
+
+def _place(item: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    """What the key fields of an item say, hashable."""
+    return tuple(
+        [
+            value if type(value) is str or type(value) is int else _typed(value)
+            for value in map(item.get, names)
+        ]
+    )
+
+
+@lru_cache(maxsize=8192)
+def _place_of_key(key: str, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """The same of a ``k:`` path."""
+    return _place(key_fields(key), names)
 
 
 @lru_cache(maxsize=8192)

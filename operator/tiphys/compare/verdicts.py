@@ -15,6 +15,7 @@ an admission configuration changes (findings, rule 15).
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -33,7 +34,7 @@ from tiphys.compare.ownership import (
 )
 from tiphys.compare.removals import removed_by_apply, removed_by_patch
 from tiphys.compare.rules import Rules
-from tiphys.compare.schemas import metadata_node, schema_named
+from tiphys.compare.schemas import Node, metadata_node, schema_named
 from tiphys.compare.strategic import child, merge
 from tiphys.compare.structure import APPLY, MERGE, Different, Doubt, Path, Walk, dotted
 from tiphys.compare.threeway import content_patch, last_applied
@@ -145,22 +146,30 @@ def _compare(target: Manifest | None, live: Manifest | None, rules: Rules) -> Ve
 def _judge_open(target: Manifest, nodes: Sequence[Open]) -> Verdict:
     """The verdict of :func:`_judge` where all but these nodes is proven: an apply replaces each as a
     whole, and the server may fill in what it does not say."""
-    schema = schema_named(target["apiVersion"], target["kind"])
-    walk = Walk(APPLY, custom=schema is None)
+    api_version, kind = target["apiVersion"], target["kind"]
+    walk = Walk(APPLY, custom=schema_named(api_version, kind) is None)
     try:
         for node in nodes:
-            parent = schema.root if schema is not None else None
-            *above, key = node.path
-            if above and above[0] == "metadata":
-                parent, above = metadata_node(), above[1:]
-            for part in above:
-                is_item = part.startswith("k:")
-                parent = child(parent, part) if not is_item else parent.item if parent is not None else None
-            path = tuple(shown_key(part) if part.startswith("k:") else part for part in node.path)
-            walk.member(key, node.wanted, node.present, parent, path)
+            parent, path = _place_of(api_version, kind, node.path)
+            walk.member(node.path[-1], node.wanted, node.present, parent, path)
     except Different as difference:
         return Verdict(DIFFERENT, str(difference))
     return _of_doubts(walk) if walk.doubts else _PROVEN_WITH_DEFAULTS
+
+
+@lru_cache(maxsize=4096)
+def _place_of(api_version: str, kind: str, path: Path) -> tuple[Node | None, Path]:
+    """The schema's node above a path through ``managedFields``, and the path for people. Remembered: most
+    objects of a kind have their defaults in the same few places."""
+    schema = schema_named(api_version, kind)
+    parent = schema.root if schema is not None else None
+    above = path[:-1]
+    if above and above[0] == "metadata":
+        parent, above = metadata_node(), above[1:]
+    for part in above:
+        is_item = part.startswith("k:")
+        parent = child(parent, part) if not is_item else parent.item if parent is not None else None
+    return parent, tuple(shown_key(part) if part.startswith("k:") else part for part in path)
 
 
 def _of_doubts(walk: Walk) -> Verdict:
