@@ -38,7 +38,8 @@ _TLS_OPTIONS = {
     "GIT_SSL_NO_VERIFY": "sslVerify",
 }
 
-_DEFAULT_USER = "x-access-token"
+DEFAULT_USER = "x-access-token"
+"""Who a password without a user belongs to."""
 
 
 class Handover(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ class _Builder:
         if repository.bearer_token:
             headers.append(f"Authorization: Bearer {repository.bearer_token}")
         if password and repository.force_http_basic_auth:
-            token = base64.b64encode(f"{username or _DEFAULT_USER}:{password}".encode()).decode()
+            token = base64.b64encode(f"{username or DEFAULT_USER}:{password}".encode()).decode()
             self._secrets.append(token)
             headers.append(f"Authorization: Basic {token}")
         clean = urlsplit(clean_url(repository.url))
@@ -119,7 +120,7 @@ class _Builder:
                 "GIT_ASKPASS": str(self._askpass),
                 "TIPHYS_GIT_SCHEME": clean.scheme,
                 "TIPHYS_GIT_HOST": clean.netloc,
-                "TIPHYS_GIT_USERNAME": username or _DEFAULT_USER,
+                "TIPHYS_GIT_USERNAME": username or DEFAULT_USER,
                 "TIPHYS_GIT_PASSWORD": password,
             }
         if repository.tls_client_cert_data:

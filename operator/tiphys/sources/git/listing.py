@@ -126,9 +126,7 @@ class Listings:
         started = time.monotonic()
         failed = True
         try:
-            finished = await self._runner.remote(
-                repository, ["ls-remote", "--", url], cwd=self._cwd(), timeout=limit
-            )
+            finished = await self._runner.list_refs(repository, cwd=self._cwd(), timeout=limit)
             if not finished.ok:
                 raise self._runner.failure(finished, _DOING, url)
             failed = False

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tiphys.settings.repositories import Repository
 from tiphys.sources.errors import CACHED_SOURCE, AccessDenied, RepositoryUnreachable, SourceError
-from tiphys.sources.git.access import Trust, clean_url, local_path
+from tiphys.sources.git.access import Trust, clean_url, is_http, local_path
+from tiphys.sources.git.advertisement import Advertisements
 from tiphys.sources.git.credentials import ASKPASS, Handover, hand_over
 from tiphys.sources.git.objects import CorruptMirror
 from tiphys.sources.git.options import GitOptions
@@ -103,6 +104,7 @@ class GitRunner:
         self.tokens = Tokens(
             Limits(options.request_timeout, options.github_token_seconds, options.azure_token_seconds)
         )
+        self._advertisements = Advertisements()
         self.home = root / "home"
         self.scratch = root / "tmp"
         self._askpass = self.home / "askpass"
@@ -184,6 +186,22 @@ class GitRunner:
         if refused and self.tokens.forget(repository, refused):
             finished, _ = await self._equipped(repository, arguments, cwd, timeout, env or {}, children)
         return finished
+
+    async def list_refs(self, repository: Repository, *, cwd: Path, timeout: float | None = None) -> Finished:
+        """``git ls-remote``, by the short way where that goes. Raises as :meth:`remote`."""
+        if is_http(repository.url):
+            equipped = await self.tokens.equip(repository, self.trust)
+            async with self._turns.turn(repository.url):
+                output = await self._advertisements.ask(equipped, self.trust)
+            if output is not None:
+                return Finished(("git", "ls-remote"), 0, output, "")
+        arguments = ["ls-remote", "--", clean_url(repository.url)]
+        return await self.remote(repository, arguments, cwd=cwd, timeout=timeout)
+
+    async def close(self) -> None:
+        """End what asks for tokens and the connections that are kept."""
+        await self._advertisements.close()
+        await self.tokens.close()
 
     @asynccontextmanager
     async def lend(self, repository: Repository) -> AsyncIterator[Handover]:

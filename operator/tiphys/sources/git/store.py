@@ -385,7 +385,7 @@ class GitStore:
     async def close(self) -> None:
         """End readers and running commands; what is on disk stays for the next process."""
         await self._listings.close()
-        await self._runner.tokens.close()
+        await self._runner.close()
         await self.checkouts.close()
         await self.keyrings.close()
         for held in self._held.values():
