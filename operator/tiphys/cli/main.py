@@ -39,6 +39,12 @@ class _Commands(click.Group):
         return command
 
 
+_COLLECTIONS = (10_000, 20, 50)
+"""New objects, and collections of the younger generations, between two looks for garbage. Little here is in
+cycles, and work on a thousand applications makes many objects that stay a while: with Python's own numbers
+the looks took 6 % of creating 500 applications, with these 2.5 %, and no more memory."""
+
+
 @contextmanager
 def _without_collections() -> Iterator[None]:
     """What imports make stays: looking for garbage among it would cost a sixth of their time, and later
@@ -48,6 +54,7 @@ def _without_collections() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        gc.set_threshold(*_COLLECTIONS)
         gc.enable()
 
 
