@@ -28,7 +28,7 @@ from tiphys.hydrator.deciding import (
 )
 from tiphys.hydrator.destinations import Destinations
 from tiphys.hydrator.grouping import GroupKey, group_of, members
-from tiphys.hydrator.statuses import HYDRATED, begun, compared, failed, succeeded
+from tiphys.hydrator.statuses import HYDRATED, HYDRATING, begun, compared, failed, succeeded
 from tiphys.hydrator.texts import MESSAGE_KEY, README_KEY
 from tiphys.hydrator.validating import problems_of, with_the_others
 from tiphys.kube.errors import ApiError, ClusterUnreachable
@@ -260,16 +260,20 @@ class Hydrating:
         return Outcome(sha, hydrated=dict.fromkeys((app.key for app in apps), head))
 
     def _beside(self, apps: Sequence[Application]) -> list[Application]:
-        """Applications of other groups that are hydrated to the same places."""
+        """Applications of other groups that are hydrated to the same places. Of the same project: else
+        naming somebody's place would be enough to stop his work, without the right to write there."""
+        projects = {app.spec.project for app in apps}
         found = map(self._s.apps.get, self._destinations.beside(apps))
-        return [app for app in found if app is not None and self._is_ours(app)]
+        return [
+            app for app in found if app is not None and self._is_ours(app) and app.spec.project in projects
+        ]
 
     def _tell(self, key: AppKey) -> None:
         """Have an Application of another group find that it is in the way, unless it knows."""
         app = self._s.apps.get(key)
         current = app.status.source_hydrator.current_operation if app is not None else None
         group = group_of(app) if app is not None else None
-        if group is not None and current is not None and current.phase == HYDRATED:
+        if group is not None and current is not None and current.phase in (HYDRATING, HYDRATED):
             self._add(group)
 
     # Writing --------------------------------------------------------------------------------

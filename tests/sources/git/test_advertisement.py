@@ -1,6 +1,7 @@
 """Refs by the short way: the same as git's, and git itself wherever an answer is not the plain good one."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -43,10 +44,10 @@ def body(*lines: str, end: str = FLUSH) -> bytes:
         ),
         pytest.param(body(f"{'0' * 40} capabilities^{{}}\0caps\n"), "", id="an empty repository"),
         pytest.param(
-            body(f"{ONE} refs/heads/a\0caps\n", f"shallow {TWO}\n"),
-            f"{ONE}\trefs/heads/a\n",
-            id="a shallow repository",
+            body(f"{ONE} refs/heads/a\0caps\n", f"shallow {TWO}\n"), None, id="a shallow repository is git's"
         ),
+        pytest.param(body(*[f"{'0' * 40} capabilities^{{}}\0c\n"] * 2), None, id="empty twice"),
+        pytest.param(body(f"{ONE} refs/heads/a\0caps\n") + b"0000" * 9, None, id="flushes without end"),
         pytest.param(body(f"{ONE} refs/heads/a\0caps\n", end=""), None, id="cut before the end"),
         pytest.param(body(f"{ONE} refs/heads/a\0caps\n")[:-20], None, id="cut within a line"),
         pytest.param(body(f"{ONE} refs/heads/a\0caps\n") + b"0005x", None, id="more than was announced"),
@@ -144,6 +145,22 @@ async def _files(request: web.Request) -> web.StreamResponse:
     return web.Response(text=f"{ONE}\trefs/heads/main\n")
 
 
+async def _compressed(request: web.Request) -> web.StreamResponse:
+    kind = "application/x-git-upload-pack-advertisement"
+    answer = web.Response(body=body(f"{ONE} HEAD\0caps\n"), content_type=kind)
+    answer.enable_compression(web.ContentCoding.gzip)
+    return answer
+
+
+async def _endless(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "application/x-git-upload-pack-advertisement"})
+    await answer.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await answer.write(b"0000" * 65_536)
+    return answer
+
+
 async def _broken(request: web.Request) -> web.StreamResponse:
     raise web.HTTPInternalServerError
 
@@ -153,7 +170,7 @@ async def _silent(request: web.Request) -> web.StreamResponse:
     raise AssertionError
 
 
-@pytest.mark.parametrize("answer", [_elsewhere, _files, _broken, _silent])
+@pytest.mark.parametrize("answer", [_elsewhere, _files, _broken, _silent, _compressed, _endless])
 async def test_anything_else_is_gits(
     answer: Answer, short: Advertisements, monkeypatch: pytest.MonkeyPatch
 ) -> None:

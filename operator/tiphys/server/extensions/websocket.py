@@ -205,9 +205,11 @@ async def _relay(client: _End, service: _End, may_go_on: Callable[[], Awaitable[
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     if watch in done and not done.intersection(copies):
+        if (error := watch.exception()) is not None:
+            log.error("an extension's websocket ends: whether its caller may go on is not known: %s", error)
         client.close(WSCloseCode.POLICY_VIOLATION)
         service.close(WSCloseCode.POLICY_VIOLATION)
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await service.gone()
 

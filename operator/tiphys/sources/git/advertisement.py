@@ -23,11 +23,15 @@ from tiphys.sources.git.access import Trust, clean_url, host_of, is_http
 from tiphys.sources.git.credentials import DEFAULT_USER
 from tiphys.sources.outgoing import client_tls, proxy_environment
 
-SECONDS = 3.0
-"""How long the short way may take, altogether."""
+SECONDS = 1.0
+"""How long the short way may take, altogether: nobody waits long for what git will be asked anyway."""
+USER_AGENT = "git/tiphys"
 AGAIN_SECONDS = 600.0
 """After a failure git alone is asked for so long."""
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 8 * 1024 * 1024
+"""About 100,000 refs."""
+_MANY_BYTES = 256 * 1024
+"""From here on another thread takes the answer apart."""
 _MOST_REMEMBERED = 4096
 _SERVICE = "git-upload-pack"
 _PLAIN = re.compile(r"https?://[!-~]+", re.IGNORECASE)
@@ -93,19 +97,25 @@ class Advertisements:
         self, url: str, headers: dict[str, str], tls: ssl.SSLContext | bool
     ) -> tuple[int, bytes | None]:
         if self._sessions is None:
+            # Nothing compressed: a little of that can become a lot.
+            sent = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
             self._sessions = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "git/tiphys", "Accept": "*/*"}
+                cookie_jar=aiohttp.DummyCookieJar(), headers=sent, auto_decompress=False
             )
         asked = URL(f"{url}/info/refs?service={_SERVICE}", encoded=True)
         async with self._sessions.get(asked, headers=headers, ssl=tls, allow_redirects=False) as answer:
-            if answer.status != 200 or answer.content_type != f"application/x-{_SERVICE}-advertisement":
+            coding = answer.headers.get("Content-Encoding", "identity")
+            kind = f"application/x-{_SERVICE}-advertisement"
+            if answer.status != 200 or answer.content_type != kind or coding != "identity":
                 return answer.status, None
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
                 if len(body) > MOST_BYTES:
                     return answer.status, None
-            return answer.status, listed(bytes(body))
+        if len(body) > _MANY_BYTES:
+            return answer.status, await asyncio.to_thread(listed, bytes(body))
+        return answer.status, listed(bytes(body))
 
     async def close(self) -> None:
         """End the connections."""
@@ -130,7 +140,7 @@ def listed(body: bytes) -> bytes | None:
     at, flushes = 0, 0
     while at < len(body):
         size = int(body[at : at + 4], 16)
-        if not size:
+        if not size and flushes < 2:
             at, flushes = at + 4, flushes + 1
             continue
         packet = body[at + 4 : at + size].rstrip(b"\n")
@@ -142,7 +152,9 @@ def listed(body: bytes) -> bytes | None:
                 return None
             continue
         identifier, _, name = packet.partition(b"\0")[0].partition(b" ")
-        if identifier == b"shallow" or name == b"capabilities^{}":
+        if name == b"capabilities^{}":  # of an empty repository: its only line
+            if lines or body[at:] != b"0000":
+                return None
             continue
         if not _OBJECT.fullmatch(identifier) or not name:
             return None
