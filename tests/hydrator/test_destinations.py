@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.hydrator.building import application, plain
-from tiphys.hydrator.destinations import Destinations, place_of
+from tiphys.hydrator.destinations import Destinations, place_of, rivals
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,15 @@ def test_who_is_left_behind() -> None:
     assert known.beside([one, three]) == []
     assert known.moved(plain(), None) == frozenset()
     assert known.moved(None, plain()) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "counts"),
+    [("a", "a", True), ("a", "b", False), ("", "default", True), ("default", "", True), ("", "b", False)],
+)
+def test_nobody_stops_another_project(mine: str, other: str, counts: bool) -> None:
+    one, two = (
+        msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, project=project))
+        for app, project in ((application("one"), mine), (application("two"), other))
+    )
+    assert rivals([one], [two]) == ([two] if counts else [])

@@ -6,7 +6,7 @@ each commit. So the places of all Applications are kept, as they come and go.
 """
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tiphys.hydrator.grouping import destination_branch, destination_url
@@ -36,6 +36,13 @@ def place_of(app: Application) -> Place | None:
         return None
     url, path = normalize_git_url(destination_url(hydrator)), clean(hydrator.sync_source.path)
     return Place(url, destination_branch(hydrator), path)
+
+
+def rivals(apps: Sequence[Application], others: Sequence[Application]) -> list[Application]:
+    """Who of the others stops these: those of their projects. Else naming somebody's place would be enough
+    to stop his work, without the right to write there."""
+    projects = {app.spec.project or "default" for app in apps}
+    return [app for app in others if (app.spec.project or "default") in projects]
 
 
 class Destinations:

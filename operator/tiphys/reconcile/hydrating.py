@@ -26,7 +26,7 @@ from tiphys.hydrator.deciding import (
     is_asked,
     retry_in,
 )
-from tiphys.hydrator.destinations import Destinations
+from tiphys.hydrator.destinations import Destinations, rivals
 from tiphys.hydrator.grouping import GroupKey, group_of, members
 from tiphys.hydrator.statuses import HYDRATED, HYDRATING, begun, compared, failed, succeeded
 from tiphys.hydrator.texts import MESSAGE_KEY, README_KEY
@@ -260,13 +260,9 @@ class Hydrating:
         return Outcome(sha, hydrated=dict.fromkeys((app.key for app in apps), head))
 
     def _beside(self, apps: Sequence[Application]) -> list[Application]:
-        """Applications of other groups that are hydrated to the same places. Of the same project: else
-        naming somebody's place would be enough to stop his work, without the right to write there."""
-        projects = {app.spec.project for app in apps}
+        """Applications of other groups that are hydrated to the same places."""
         found = map(self._s.apps.get, self._destinations.beside(apps))
-        return [
-            app for app in found if app is not None and self._is_ours(app) and app.spec.project in projects
-        ]
+        return rivals(apps, [app for app in found if app is not None and self._is_ours(app)])
 
     def _tell(self, key: AppKey) -> None:
         """Have an Application of another group find that it is in the way, unless it knows."""
