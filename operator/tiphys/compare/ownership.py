@@ -33,20 +33,6 @@ _SERVER_OWNED = frozenset(
         *("creationTimestamp", "deletionTimestamp"),
     )
 )
-_MOST_KEYS = 20_000
-
-
-class _OwnedKeys(dict[str, str]):
-    """``f:`` paths by field: a path that is made anew is hashed anew, for each field of each proof."""
-
-    def __missing__(self, field: str) -> str:
-        if len(self) >= _MOST_KEYS:
-            self.clear()
-        path = self[field] = "f:" + field
-        return path
-
-
-_OWNED = _OwnedKeys()
 
 
 ZERO_IS_ABSENT = frozenset(
@@ -174,7 +160,7 @@ class _Proof:
         if len(wanted) != len(fields) - ("." in fields):
             return False
         for key, value in wanted.items():
-            owned = fields.get(_OWNED[key])
+            owned = fields.get("f:" + key)
             if owned is None:
                 return False
             present = live.get(key, _MISSING)
@@ -247,10 +233,7 @@ class _Proof:
             if position is None or position <= before:
                 return False
             before = position
-            if not owned:  # an item that is replaced as a whole
-                if not same(item, live[position]):
-                    return False
-            elif not self.mapping(item, owned, live[position], (where, key)):
+            if not self._item(item, owned, live[position], (where, key)):
                 return False
         return True
 

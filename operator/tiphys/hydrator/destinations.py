@@ -41,8 +41,8 @@ def place_of(app: Application) -> Place | None:
 def rivals(apps: Sequence[Application], others: Sequence[Application]) -> list[Application]:
     """Who of the others stops these: those of their projects. Else naming somebody's place would be enough
     to stop his work, without the right to write there."""
-    projects = {app.spec.project or "default" for app in apps}
-    return [app for app in others if (app.spec.project or "default") in projects]
+    projects = {app.spec.project_name for app in apps}
+    return [app for app in others if app.spec.project_name in projects]
 
 
 class Destinations:

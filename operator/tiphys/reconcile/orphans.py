@@ -11,7 +11,7 @@ import msgspec
 from tiphys.live.cluster import ClusterCache
 from tiphys.live.records import LiveObject
 from tiphys.projects.orphans import is_orphan
-from tiphys.projects.permission import permits_live
+from tiphys.projects.permission import live_permission
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation
 from tiphys.resources.identity import AppKey, ResourceKey
@@ -46,6 +46,5 @@ def orphans_of(
         and record.key not in managed
         and is_orphan(project, record.key, cluster=cluster, tracked_by_existing_app=is_ours(record))
     ]
-    return Orphans(
-        roots, lambda record: permits_live(project, record.key, cluster=cluster) and not is_ours(record)
-    )
+    permitted = live_permission(project, cluster)
+    return Orphans(roots, lambda record: permitted(record.key) and not is_ours(record))

@@ -9,7 +9,7 @@ from tiphys.live.cluster import ClusterCache
 from tiphys.live.records import LiveObject
 from tiphys.live.tree import missing_node, node_order
 from tiphys.projects.orphans import monitors_orphans
-from tiphys.projects.permission import permits_live
+from tiphys.projects.permission import live_permission
 from tiphys.reconcile.orphans import orphans_of
 from tiphys.reconcile.pairs import managed_namespace, without_twins
 from tiphys.reconcile.services import Services
@@ -25,9 +25,10 @@ NODE_LABELS = "application.allowedNodeLabels"
 def tree_of(services: Services, situation: Situation, cache: ClusterCache) -> ApplicationTree:
     """The tree as the cache has it at this moment."""
     app, project, cluster = situation.app, situation.project, situation.cluster
+    permits = live_permission(project, cluster)
 
     def permitted(record: LiveObject) -> bool:
-        return permits_live(project, record.key, cluster=cluster)
+        return permits(record.key)
 
     listed = listed_resources(app)
     managed = managed_keys(situation, cache)
