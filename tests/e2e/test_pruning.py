@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.story import Story, config_map, results, sync_status
 
 
@@ -32,14 +34,19 @@ def test_without_prune_the_object_stays_and_shows_requires_pruning(story: Story)
     assert story.object("configmap", "two")
 
 
-def test_everything_gone_from_git_wipes_nothing_without_allow_empty(story: Story) -> None:
-    story.commit({"app/one.yaml": config_map("one")})
+@pytest.mark.parametrize("hook", [False, True], ids=["alone", "beside a hook that stays"])
+def test_everything_gone_from_git_wipes_nothing_without_allow_empty(story: Story, hook: bool) -> None:
+    left = config_map("hook", annotations={"argocd.argoproj.io/hook": "PreSync"})
+    story.commit({"app/one.yaml": config_map("one"), "app/hook.yaml": left if hook else ""})
     story.create_application(syncPolicy=story.automated(prune=True))
     story.wait_synced()
-    story.commit({"app/one.yaml": None, "app/README.md": "nothing here"})
+    story.commit({"app/one.yaml": None, "app/hook.yaml": None, "app/README.md": "nothing here"})
     story.refresh()
-    story.wait_condition("SyncError", "auto-sync will wipe out all resources")
+    app = story.wait_condition("SyncError", "auto-sync will wipe out all resources")
     assert story.object("configmap", "one")
+    # a live hook has no sync status, but is as extraneous as the rest (sync.md 8.3)
+    marks = {r["name"]: (r.get("hook"), r.get("requiresPruning")) for r in app["status"]["resources"]}
+    assert marks == {"one": (None, True), **({"hook": (True, True)} if hook else {})}
 
 
 def test_prune_false_on_the_object_protects_it(story: Story) -> None:

@@ -234,6 +234,19 @@ def test_auto_created_namespace(
         assert (made[0].phase, made[0].key) == (Phase.PRE_SYNC, ResourceKey("", "Namespace", "", "dest"))
 
 
+def test_a_namespace_of_the_source_is_left_alone_by_a_sync_that_leaves_it_out() -> None:  # 10.1
+    plan = planned(
+        inputs(
+            [pair(manifest("Namespace", "dest")), pair(config("a"))],
+            managed_namespace_metadata=ManagedNamespaceMetadata(labels={"team": "blue"}),
+        ),
+        namespace=NamespaceFacts(NamespaceState.EXISTS),
+        sync_options=("CreateNamespace=true",),
+        resources=(SyncOperationResource(kind="ConfigMap", name="a"),),
+    )
+    assert names(plan) == ["Sync:ConfigMap/a"]
+
+
 def test_a_namespace_that_cannot_be_read_is_a_failure() -> None:
     facts = NamespaceFacts(error="namespace auto creation failed: no")
     plan = planned(inputs(), namespace=facts, sync_options=("CreateNamespace=true",))

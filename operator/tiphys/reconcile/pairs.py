@@ -176,7 +176,8 @@ def pair_of(
         status = UNKNOWN
     else:
         status = OUT_OF_SYNC if modified else SYNCED
-    requires_pruning = target is None and live is not None and self_referenced and not is_hook
+    # hooks count, too: those that are left alone keep nobody from seeing that all is gone (17.3)
+    requires_pruning = target is None and live is not None and self_referenced
     ignoring = verdict is not None and verdict.ignoring
     return Pair(
         key, target, live, traits, status, modified, self_referenced, is_hook, requires_pruning, ignoring

@@ -115,7 +115,7 @@ def build_plan(
     tasks = _with_names(tasks, options, attempt, live_by_name)
     if options.hooks_enabled:
         tasks += _hook_tasks(inputs, started_at, retry_count, live_by_name)
-    auto = namespace_task(inputs, options, tasks, namespace)
+    auto = namespace_task(inputs, options, namespace)
     if auto is not None:
         tasks.append(auto)
 
@@ -265,11 +265,9 @@ def settle_namespace(task: Task, resource: ApiResourceLike) -> None:
         task.target = task.manifest = {**target, "metadata": {**metadata, "namespace": namespace}}
 
 
-def namespace_task(
-    inputs: SyncInputs, options: OperationOptions, tasks: Iterable[Task], facts: NamespaceFacts
-) -> Task | None:
+def namespace_task(inputs: SyncInputs, options: OperationOptions, facts: NamespaceFacts) -> Task | None:
     """The PreSync task of ``CreateNamespace=true``, when one is needed (sync.md 10.1)."""
-    if not wants_namespace(inputs, options, tasks):
+    if not wants_namespace(inputs, options):
         return None
     metadata = inputs.managed_namespace_metadata
     if facts.state is NamespaceState.EXISTS and metadata is None:
@@ -279,12 +277,16 @@ def namespace_task(
     return Task(Phase.PRE_SYNC, auto_namespace_manifest(inputs), facts.live, auto_namespace=True)
 
 
-def wants_namespace(inputs: SyncInputs, options: OperationOptions, tasks: Iterable[Task]) -> bool:
-    """Whether the destination Namespace is ours to make; a Namespace among the resources makes
-    itself (hooks are not considered: sync.md 23.8)."""
+def wants_namespace(inputs: SyncInputs, options: OperationOptions) -> bool:
+    """Whether the destination Namespace is ours to make. One that the source contains makes itself, also
+    where this sync leaves it out (a resource list); hooks are not considered (sync.md 23.8)."""
     if not options.create_namespace or not inputs.namespace:
         return False
-    return not any(is_namespace_target(task, inputs.namespace) for task in tasks)
+    own = ("", "Namespace", inputs.namespace)
+    return not any(
+        pair.target is not None and (pair.key.group, pair.key.kind, pair.key.name) == own
+        for pair in inputs.pairs
+    )
 
 
 def is_namespace_target(task: Task, namespace: str) -> bool:
