@@ -175,10 +175,13 @@ def test_extraneous_objects_may_be_ignored(story: Story) -> None:
     assert states(app) == {"one": "OutOfSync", "two": "Synced"}
 
 
-def test_two_applications_want_one_object(story: Story) -> None:
-    story.commit({"app/one.yaml": config_map("one")})
-    story.create_application(syncPolicy=story.automated())
-    story.wait_synced()
+@pytest.mark.parametrize("hook", [None, "PreSync", "PreSync,PostDelete"])
+def test_two_applications_want_one_object(story: Story, hook: str | None) -> None:  # sync.md 3.3
+    marks = {"argocd.argoproj.io/hook": hook, "argocd.argoproj.io/hook-delete-policy": "HookFailed"}
+    story.commit({"app/one.yaml": config_map("one", annotations=marks if hook else {})})
+    story.create_application()
+    story.sync()
+    story.wait_operation("Succeeded")
     other = f"{story.name}-other"
     story.create_application(other)
     text = f"ConfigMap/one is part of applications argocd/{other} and {story.name}"

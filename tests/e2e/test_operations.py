@@ -145,4 +145,7 @@ def test_two_operations_of_one_second_each_run_their_hook(story: Story) -> None:
         assert found is not None
         seen[operation_state(state)["startedAt"]] = found["metadata"]["uid"]
         assert operation_state(state)["phase"] == "Succeeded", json.dumps(operation_state(state))
+        assert operation_state(state)["finishedAt"] >= operation_state(state)["startedAt"]
+        deployed = state["status"]["history"][-1]
+        assert deployed["deployedAt"] >= deployed["deployStartedAt"]
     assert len(set(seen.values())) == len(seen) == 4

@@ -92,15 +92,17 @@ class Comparer:
         failed = inputs.desired is None
         targets: Sequence[Target] = ()
         if inputs.desired is not None:
-            targets = inputs.desired.prepared.targets
-            found.extend(inputs.desired.prepared.conditions)
+            prepared = inputs.desired.prepared
+            targets = prepared.targets
+            found.extend(prepared.conditions)
+            # hooks, too: one of another application would be deleted before ours is made
+            found.extend(shared(inputs, (*targets, *prepared.hooks, *prepared.delete_hooks)))
 
         managed = dict(inputs.cache.managed(inputs.instance))
         problems = kind_problems(inputs.cache, targets, managed)
         for problem in (*outside(inputs.cache, targets), *problems):
             found.append((kinds.COMPARISON_ERROR, f"Failed to load live state: {problem}"))
             failed = True
-        found.extend(shared(inputs, targets))
 
         permitted = live_permission(inputs.project, inputs.cluster)
         allowed = {key: live for key, live in managed.items() if live.is_root and permitted(key)}

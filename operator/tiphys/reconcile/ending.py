@@ -49,13 +49,15 @@ async def complete(services: Services, app: Application, state: OperationState, 
     meanwhile gets that one, too.
     """
     now = services.clock()
-    state = with_changes(state, finished_at=to_timestamp(now))
+    # dated late as its beginning is: nothing ends before it began
+    ended_at = now + services.memory.dated_late(app.key, state.started_at)
+    state = with_changes(state, finished_at=to_timestamp(ended_at))
     sync = state.operation.sync
     dry_run = bool(sync and sync.dry_run)
     for attempt in range(ATTEMPTS):
         status = msgspec.structs.replace(app.status, operation_state=state)
         if state.phase == SUCCEEDED and sync is not None and not dry_run and not sync.resources:
-            status = with_history(app, status, now)
+            status = with_history(app, status, ended_at)
         if done.situation is not None and done.handle is not None and not dry_run:
             situation = msgspec.structs.replace(done.situation, app=app)
             status = await _compared_again(services, situation, done.handle, status)
