@@ -216,6 +216,26 @@ def test_what_others_set_survives(story: Story) -> None:
     assert app["spec"]["info"] == [{"name": "url", "value": "https://x"}]
 
 
+def test_the_summary_is_of_the_whole_tree(story: Story) -> None:
+    """applications.md 4, health-and-resources.md 9.5: also of what is wanted and was not synced yet."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "one", "annotations": {"link.argocd.argoproj.io/docs": "https://docs"}},
+        "spec": {"containers": [{"name": "main", "image": "example.org/one:1"}]},
+    }
+    child = story.application(f"{story.name}-child")
+    story.kubectl("apply", "-n", story.namespace, "-f", "-", stdin=json.dumps(pod))
+    story.commit({"app/pod.json": json.dumps(pod), "app/child.json": json.dumps(child)})
+    story.create_application(metadata={"annotations": {"link.argocd.argoproj.io/own": "own|x"}})
+    app = story.wait("compared", sync_status)
+    assert app["status"]["summary"] == {
+        "externalURLs": ["https://docs", "own|x"],
+        "images": ["example.org/one:1"],
+        "isAppOfApps": True,
+    }
+
+
 def test_a_paused_application_is_left_alone(story: Story) -> None:
     story.commit({"app/one.yaml": config_map("one")})
     annotation = "argocd.argoproj.io/skip-reconcile"

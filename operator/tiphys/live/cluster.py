@@ -265,10 +265,12 @@ class ClusterCache:
         (health-and-resources.md 9.2). What is not permitted is left out with its subtree."""
         return resource_tree(self._store, roots, permitted)
 
-    def summary(self, instance: str, permitted: Callable[[LiveObject], bool]) -> ApplicationSummary:
-        """Images and URLs of the objects of an application and all their descendants; what is not
-        permitted is left out with its subtree, as in the tree."""
-        return summarize(self._store, list(self.managed(instance)), permitted)
+    def summary(
+        self, roots: Iterable[ResourceKey], permitted: Callable[[LiveObject], bool]
+    ) -> ApplicationSummary:
+        """Images and URLs of the roots that exist and of all their descendants; what is not permitted is
+        left out with its subtree, as in the tree."""
+        return summarize(self._store, roots, permitted)
 
     def hosts(self, nodes: Iterable[ResourceNode], allowed_labels: frozenset[str]) -> list[HostInfo]:
         """The Kubernetes nodes that run Pods of a tree (health-and-resources.md 9.4)."""

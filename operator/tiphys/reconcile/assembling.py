@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tiphys.live.tree import APPLICATION
 from tiphys.projects.orphans import monitors_orphans, orphan_message, warns_of_orphans
 from tiphys.projects.permission import live_permission
 from tiphys.reconcile import conditions as kinds
@@ -15,6 +16,7 @@ from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.conditions import set_conditions
 from tiphys.reconcile.orphans import orphans_of
 from tiphys.reconcile.pairs import Comparison
+from tiphys.reconcile.roots import listed_resources, managed_keys, missing_resources
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation
 from tiphys.reconcile.statuses import compared_to, summary_of, with_health
@@ -65,7 +67,12 @@ def with_tree(
     """``status`` with what the tree of live objects says; needs neither targets nor verdicts."""
     project, cluster = situation.project, situation.cluster
     permitted = live_permission(project, cluster)
-    tree = handle.cache.summary(situation.instance, lambda record: permitted(record.key))
+    listed = listed_resources(status.resources)
+    roots = managed_keys(situation, listed, handle.cache)
+    tree = handle.cache.summary(roots, lambda record: permitted(record.key))
+    # An Application that is wanted and not there yet is a node, too.
+    children = {key: version for key, version in listed.items() if (key.group, key.kind) == APPLICATION}
+    parent = tree.is_app_of_apps or bool(missing_resources(children, handle.cache))
     warning = []
     if monitors_orphans(situation.project):
         orphans = services.memory.orphans[situation.app.key] = count_orphans(
@@ -77,7 +84,7 @@ def with_tree(
         services.memory.orphans.pop(situation.app.key, None)
     evaluated = frozenset({kinds.ORPHANED_RESOURCE_WARNING})
     status = conditions_into(status, warning, evaluated, services)
-    summary = summary_of(situation.app, tree.images, tree.external_urls, tree.is_app_of_apps)
+    summary = summary_of(situation.app, tree.images, tree.external_urls, parent)
     return msgspec.structs.replace(status, summary=summary)
 
 
