@@ -15,7 +15,8 @@ from typing import Any
 
 from tiphys.compare.equality import same
 from tiphys.compare.normalize import canonical_base64
-from tiphys.compare.ownership import ZERO_IS_ABSENT, Fields, find_item, key_fields
+from tiphys.compare.ownership import Fields, find_item, key_fields
+from tiphys.compare.proof import ZERO_IS_ABSENT
 from tiphys.compare.quantities import canonical_quantity
 from tiphys.compare.schemas import Node
 from tiphys.compare.strategic import child, index
@@ -347,8 +348,11 @@ class Walk:
             return
         if type(wanted) is dict and type(live) is dict:
             for key, value in wanted.items():
-                inner = child(node, key)
                 present = live.get(key, _NOTHING)
+                kind = type(value)
+                if kind is not dict and kind is not list and kind is type(present) and value == present:
+                    continue
+                inner = child(node, key)
                 if present is _NOTHING or present is None:
                     if present is _NOTHING or value is not None:
                         self._missing_replaced(key, value, inner, node, (*path, key))

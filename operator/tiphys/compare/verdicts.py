@@ -26,12 +26,11 @@ from tiphys.compare import merging
 from tiphys.compare.ignore import Exclusion
 from tiphys.compare.ownership import (
     FIELD_MANAGER,
-    Open,
     foreign_fields,
-    nearly_proves,
     own_fields,
     shown_key,
 )
+from tiphys.compare.proof import Open, nearly_proves
 from tiphys.compare.removals import removed_by_apply, removed_by_patch
 from tiphys.compare.rules import Rules
 from tiphys.compare.schemas import Node, metadata_node, schema_named
