@@ -144,8 +144,30 @@ def _compare(target: Manifest | None, live: Manifest | None, rules: Rules) -> Ve
 
 def _judge_open(target: Manifest, nodes: Sequence[Open]) -> Verdict:
     """The verdict of :func:`_judge` where all but these nodes is proven: an apply replaces each as a
-    whole, and the server may fill in what it does not say."""
+    whole, and the server may fill in what it does not say.
+
+    Remembered by a digest of the nodes: most objects of a kind have their defaults in the same few places,
+    and one whose status moves has what it had before.
+    """
     api_version, kind = target["apiVersion"], target["kind"]
+    try:
+        body = orjson.dumps((api_version, kind, [(node.path, node.wanted, node.present) for node in nodes]))
+    except TypeError:  # no JSON, such as numbers over 64 bits
+        return _judge_nodes(api_version, kind, nodes)
+    key = hashlib.blake2b(body, digest_size=16).digest()
+    verdict = _judged.get(key)
+    if verdict is None:
+        if len(_judged) >= _MOST_JUDGED:
+            _judged.clear()
+        verdict = _judged[key] = _judge_nodes(api_version, kind, nodes)
+    return verdict
+
+
+_MOST_JUDGED = 8192
+_judged: dict[bytes, Verdict] = {}
+
+
+def _judge_nodes(api_version: str, kind: str, nodes: Sequence[Open]) -> Verdict:
     walk = Walk(APPLY, custom=schema_named(api_version, kind) is None)
     try:
         for node in nodes:
@@ -158,8 +180,7 @@ def _judge_open(target: Manifest, nodes: Sequence[Open]) -> Verdict:
 
 @lru_cache(maxsize=4096)
 def _place_of(api_version: str, kind: str, path: Path) -> tuple[Node | None, Path]:
-    """The schema's node above a path through ``managedFields``, and the path for people. Remembered: most
-    objects of a kind have their defaults in the same few places."""
+    """The schema's node above a path through ``managedFields``, and the path for people."""
     schema = schema_named(api_version, kind)
     parent = schema.root if schema is not None else None
     above = path[:-1]
