@@ -72,7 +72,7 @@ def with_tree(
     tree = handle.cache.summary(roots, lambda record: permitted(record.key))
     # An Application that is wanted and not there yet is a node, too.
     children = {key: version for key, version in listed.items() if (key.group, key.kind) == APPLICATION}
-    parent = tree.is_app_of_apps or bool(missing_resources(children, handle.cache))
+    parent = tree.is_app_of_apps or bool(missing_resources(children, handle.cache, permitted))
     warning = []
     if monitors_orphans(situation.project):
         orphans = services.memory.orphans[situation.app.key] = count_orphans(

@@ -8,7 +8,7 @@ costs one dry run. What could not be compared is Unknown with the reason, never 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -91,12 +91,14 @@ class Comparer:
         found = list(inputs.found)
         failed = inputs.desired is None
         targets: Sequence[Target] = ()
+        permitted = live_permission(inputs.project, inputs.cluster)
         if inputs.desired is not None:
             prepared = inputs.desired.prepared
             targets = prepared.targets
             found.extend(prepared.conditions)
             # hooks, too: one of another application would be deleted before ours is made
-            found.extend(shared(inputs, (*targets, *prepared.hooks, *prepared.delete_hooks)))
+            everything = (*targets, *prepared.hooks, *prepared.delete_hooks)
+            found.extend(shared(inputs, everything, permitted))
 
         managed = dict(inputs.cache.managed(inputs.instance))
         problems = kind_problems(inputs.cache, targets, managed)
@@ -104,7 +106,6 @@ class Comparer:
             found.append((kinds.COMPARISON_ERROR, f"Failed to load live state: {problem}"))
             failed = True
 
-        permitted = live_permission(inputs.project, inputs.cluster)
         allowed = {key: live for key, live in managed.items() if live.is_root and permitted(key)}
         targeted = {target.key for target in targets}
         allowed = without_twins(allowed, targeted)
@@ -112,13 +113,15 @@ class Comparer:
             # Without a target it is neither extraneous nor pruned (applications.md 11.1).
             allowed = {key: live for key, live in allowed.items() if key != namespace or key in targeted}
         candidates: list[tuple[ResourceKey, Target | None, LiveObject | None]] = []
-        looked_up, troubles = await _not_followed(inputs.cache, targets)
+        looked_up, troubles = await _not_followed(inputs.cache, targets, permitted)
         for trouble in troubles:
             found.append((kinds.COMPARISON_ERROR, f"Failed to load live state: {trouble}"))
             failed = True
         for target in targets:
-            live = allowed.pop(target.key, None) or inputs.cache.get(target.key)
-            candidates.append((target.key, target, live or looked_up.get(target.key)))
+            live = allowed.pop(target.key, None)
+            if live is None and permitted(target.key):  # what is not is hidden (applications.md 11.1)
+                live = inputs.cache.get(target.key) or looked_up.get(target.key)
+            candidates.append((target.key, target, live))
         candidates.extend((key, None, live) for key, live in allowed.items())
 
         verdicts, failures = await self._verdicts_of(inputs, candidates)
@@ -245,7 +248,7 @@ class Comparer:
 
 
 async def _not_followed(
-    cache: ClusterCache, targets: Sequence[Target]
+    cache: ClusterCache, targets: Sequence[Target], permitted: Callable[[ResourceKey], bool]
 ) -> tuple[dict[ResourceKey, LiveObject], list[str]]:
     """Live objects of targets whose kinds are not followed, and why some could not be had."""
     followed: dict[GroupKind, bool] = {}
@@ -256,7 +259,7 @@ async def _not_followed(
         kind = target.key.group_kind
         if kind not in followed:
             followed[kind] = cache.is_watched(kind)
-        if not followed[kind]:
+        if not followed[kind] and permitted(target.key):
             asked.append(target)
     if not asked:
         return {}, []

@@ -4,7 +4,7 @@ Pure: the verdicts on each pair are found by ``comparison``; here they become th
 resource (sync.md 8), of the application, and the items of its health.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -115,18 +115,21 @@ def outside(cache: ClusterCache, targets: Sequence[Target]) -> list[str]:
     return [found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")] if found else []
 
 
-def shared(inputs: ComparisonInputs, targets: Sequence[Target]) -> list[tuple[str, str]]:
-    """Targets that another application's tracking claims."""
+def shared(
+    inputs: ComparisonInputs, targets: Sequence[Target], permitted: Callable[[ResourceKey], bool]
+) -> list[tuple[str, str]]:
+    """Targets that another application's tracking claims, of those that the project permits."""
     found: list[tuple[str, str]] = []
     for target in targets:
         live = inputs.cache.get(target.key)
-        if live is not None and live.app_instance and live.app_instance != inputs.instance:
+        other = live.app_instance if live is not None else ""
+        if other and other != inputs.instance and permitted(target.key):
             app = inputs.app
             found.append(
                 (
                     kinds.SHARED_RESOURCE_WARNING,
                     f"{target.key.kind}/{target.key.name} is part of applications "
-                    f"{app.metadata.namespace}/{app.metadata.name} and {live.app_instance.replace('_', '/')}",
+                    f"{app.metadata.namespace}/{app.metadata.name} and {other.replace('_', '/')}",
                 )
             )
     return found

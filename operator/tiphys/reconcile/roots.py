@@ -4,7 +4,7 @@ What carries the application's mark now, and what the last comparison wanted, wh
 The tree that people see and the sum of it in the status (images, URLs) grow from the same roots.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tiphys.live.cluster import ClusterCache
 from tiphys.reconcile.pairs import managed_namespace, without_twins
@@ -22,10 +22,15 @@ def listed_resources(resources: Iterable[ResourceStatus]) -> dict[ResourceKey, s
     }
 
 
-def missing_resources(listed: dict[ResourceKey, str], cache: ClusterCache) -> dict[ResourceKey, str]:
-    """Those of ``listed`` that are surely not there: nodes without an identity, and Missing."""
+def missing_resources(
+    listed: dict[ResourceKey, str], cache: ClusterCache, permitted: Callable[[ResourceKey], bool]
+) -> dict[ResourceKey, str]:
+    """Those of ``listed`` that are surely not there, or that the project hides: nodes without an
+    identity, and Missing."""
     return {
-        key: version for key, version in listed.items() if cache.get(key) is None and cache.would_know(key)
+        key: version
+        for key, version in listed.items()
+        if (cache.get(key) is None and cache.would_know(key)) or not permitted(key)
     }
 
 

@@ -32,6 +32,7 @@ FILES: Mapping[str, Mapping[str, Any] | str] = {
         "data: {v: {{ .Values.v | quote }}}\n"
     ),
     "chart/values.yaml": "v: one\n",
+    "diffs-nosy/a.yaml": config_map("extension-apiserver-authentication", namespace="kube-system"),
     "diffs/a.yaml": config_map("diffs-map", {"a": "1"}),
     "diffs/b.yaml": secret("diffs-secret", {"key": "hush-hush"}),
     "logs/web.yaml": deployment("logs-web", replicas=2),

@@ -183,7 +183,7 @@ async def site(
             secret={f"accounts.{name}.password": hashed for name in CALLERS},
             flags=flags,
         ) as admin:
-            await asyncio.to_thread(admin.apply, _project("team"), _project("other"))
+            await asyncio.to_thread(admin.apply, project("team"), project("other"))
             callers = [admin.acting(await admin.login(name, PASSWORD)) for name in CALLERS]
             made = Site(admin, *callers, place, repository, client)
             for name in ("team", "other"):
@@ -211,7 +211,8 @@ def _commit(repository: Path, files: Mapping[str, Mapping[str, Any] | str]) -> N
     git("commit", "-q", "-m", "All that is needed\n\nAnd why")
 
 
-def _project(name: str) -> dict[str, Any]:
+def project(name: str, **spec: Any) -> dict[str, Any]:
+    """The manifest of an AppProject that permits all sources and namespaces, if nothing else is said."""
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AppProject",
@@ -220,5 +221,6 @@ def _project(name: str) -> dict[str, Any]:
             "sourceRepos": ["*"],
             "destinations": [{"server": SERVER, "namespace": "*"}],
             "namespaceResourceBlacklist": [{"group": "", "kind": "LimitRange"}],
+            **spec,
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +12,7 @@ import pytest_asyncio
 
 from tests.server.grpc.client import CallFailed
 from tests.server.resources.objects import config_map, secret
-from tests.server.resources.site import APPS, Site
+from tests.server.resources.site import APPS, Site, project
 
 pytestmark = pytest.mark.controlplane
 DIFF = "application.ApplicationService/ServerSideDiff"
@@ -133,3 +134,18 @@ async def test_not_for_strangers(diffs: Site) -> None:
     async with diffs.stranger.grpc() as client:
         with pytest.raises(CallFailed, match="code = PermissionDenied desc = permission denied"):
             await client.call(DIFF, {"appName": "diffs"})
+
+
+async def test_what_the_project_forbids_is_as_if_it_were_not_there(site: Site) -> None:
+    """applications.md 16: it stands in Git, and so in the status; that shows nobody what is in it."""
+    narrow = project("narrow", destinations=[{"server": "*", "namespace": site.place}])
+    await asyncio.to_thread(site.admin.apply, narrow)
+    await site.admin.until("/api/v1/projects/narrow", lambda answer: answer.status == 200)
+    app = await site.create("diffs-nosy", project="narrow", sync=False)
+    (listed,) = app["status"]["resources"]
+    assert (listed["namespace"], listed["status"]) == ("kube-system", "OutOfSync")
+    target = json.dumps(config_map("extension-apiserver-authentication", namespace="kube-system"))
+    answer = await site.admin.get(f"{APPS}/diffs-nosy/server-side-diff", params={"targetManifests": target})
+    assert answer.status == 200, answer.text
+    assert answer.json["items"][0]["liveState"] == "null"
+    assert "client-ca-file" not in answer.text

@@ -363,3 +363,52 @@ async def test_what_could_not_be_compared(resources: World) -> None:
     found = (await differences(resources, "refused"))["Deployment/refused"]
     assert (found.normalized_live_state, found.predicted_live_state, found.modified) == ("{}", "{}", False)
     assert decoded(found.target_state)["spec"]["selector"] == {"matchLabels": {"app": "other"}}
+
+
+@pytest.mark.parametrize("server_side", [False, True], ids=["client-side", "server-side"])
+async def test_what_the_project_forbids_is_hidden(resources: World, server_side: bool) -> None:
+    """applications.md 11.1, 16: who writes to Git reads no object of others by naming it there."""
+    name = f"nosy-{server_side}".lower()
+    elsewhere = f"{resources.namespace}-{name}"
+    await resources.client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": elsewhere}})
+    await resources.client.create(config_map("theirs", {"word": "hush-hush"}, namespace=elsewhere))
+    mark = {"argocd.argoproj.io/tracking-id": f"other:/ConfigMap:{elsewhere}/shared"}
+    shared = config_map("shared", {"word": "hush-hush"}, namespace=elsewhere)
+    shared["metadata"]["annotations"] = mark
+    await resources.client.create(shared)
+    await resources.project(
+        name,
+        destinations=[{"server": "*", "namespace": resources.place}],
+        clusterResourceWhitelist=[],
+    )
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "cluster-admin"},
+    }
+    await resources.commit(
+        {
+            f"{name}/a.yaml": config_map("theirs", namespace=elsewhere),
+            f"{name}/b.yaml": config_map("shared", namespace=elsewhere),
+            f"{name}/c.yaml": role,
+        }
+    )
+    asked = {"argocd.argoproj.io/compare-options": f"ServerSideDiff={str(server_side).lower()}"}
+    app = await resources.create_app(name, project=name, synced=False, metadata={"annotations": asked})
+    assert not app.status.conditions
+    assert [(each.name, each.status) for each in app.status.resources] == [
+        ("shared", "OutOfSync"),
+        ("theirs", "OutOfSync"),
+        ("cluster-admin", "Unknown"),
+    ]
+    assert (app.status.sync.status, app.status.health.status) == ("OutOfSync", "Missing")
+    shown = await differences(resources, name)
+    assert {(each.live_state, each.normalized_live_state, each.modified) for each in shown.values()} == {
+        ("null", "null", True)
+    }
+    nodes = (await tree(resources, name)).nodes
+    assert [(each.name, each.uid, each.health and each.health.status) for each in nodes] == [
+        ("shared", "", "Missing"),
+        ("theirs", "", "Missing"),
+        ("cluster-admin", "", "Missing"),
+    ]

@@ -31,7 +31,9 @@ def tree_of(services: Services, situation: Situation, cache: ClusterCache) -> Ap
     listed = listed_resources(situation.app.status.resources)
     managed = managed_keys(situation, listed, cache)
     nodes = cache.tree(managed, permitted)
-    nodes.extend(missing_node(key, version) for key, version in missing_resources(listed, cache).items())
+    nodes.extend(
+        missing_node(key, version) for key, version in missing_resources(listed, cache, permits).items()
+    )
     nodes.sort(key=node_order)
     orphaned = []
     if monitors_orphans(project):

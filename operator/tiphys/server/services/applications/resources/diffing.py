@@ -3,7 +3,8 @@
 Asked of the API server by dry runs, as the service account of the project. The caller names live
 objects and sends targets; what is compared is the live object as the cluster has it, and a target can
 only be compared with the object of its own name, which must be one that the Application manages: a
-caller may neither read nor try anything else through a dry run.
+caller may neither read nor try anything else through a dry run. Objects that the project does not permit
+are as if they were not there.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from tiphys.compare.tracking import Tracking
 from tiphys.compare.verdicts import DIFFERENT, Prediction, decide, dry_run_request, predict
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import KubeError, NotFound
+from tiphys.projects.permission import live_permission
 from tiphys.reconcile.inspecting.differences import text_of
 from tiphys.reconcile.patience import patiently
 from tiphys.reconcile.situation import RuleInputs
@@ -81,11 +83,14 @@ class ApplicationDiffs:
         self._check_managed(reached.app, asked)
         rules = self._rules(reached.app)
         client = await self._reach.client(reached)
+        # What the project forbids may stand in Git, and so among the Application's resources.
+        permitted = live_permission(reached.project, self._reach.cluster(reached.app))
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def one(each: _Asked) -> ResourceDiff:
             async with turns:
-                return await self._difference(client, rules, each)
+                live = await self._live(client, each) if permitted(each.key) else None
+                return await self._difference(client, rules, each, live)
 
         items = await _all(one, asked)
         return ApplicationServerSideDiffResponse(items=items, modified=any(each.modified for each in items))
@@ -110,10 +115,11 @@ class ApplicationDiffs:
         except IgnoreRuleError as error:
             raise unknown(f"error building diff config: {error}") from error
 
-    async def _difference(self, client: ClusterClient, rules: Rules, asked: _Asked) -> ResourceDiff:
+    async def _difference(
+        self, client: ClusterClient, rules: Rules, asked: _Asked, live: Manifest | None
+    ) -> ResourceDiff:
         key = asked.key
         target = normalize(asked.target) if asked.target is not None else None
-        live = await self._live(client, asked)
         modified = live is None and target is not None
         prediction = Prediction(None if live is None else shown(live), target)
         if target is not None and live is not None:
