@@ -6,6 +6,7 @@ import pytest
 
 from tests.e2e.story import APPLICATIONS, CONTROL_NAMESPACE, Story, config_map
 from tests.e2e.test_hooks_and_waves import job
+from tests.e2e.test_projects import project
 
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
 
@@ -94,3 +95,31 @@ stringData:
   server: {IN_CLUSTER_DEAD}
   config: '{{"bearerToken": "none", "tlsClientConfig": {{"insecure": true}}}}'
 """
+
+
+@pytest.mark.parametrize("kind", ["PreDelete", "PostDelete"])
+def test_a_deletion_may_do_no_more_than_a_sync(story: Story, kind: str) -> None:
+    """applications.md 13.4, 16: a delete hook in a namespace of others is not made."""
+    hook = {"argocd.argoproj.io/hook": kind}
+    name = f"{story.name}-last"
+    files = {
+        "app/one.yaml": config_map("one"),
+        "app/last.yaml": config_map(name, namespace="kube-system", annotations=hook),
+    }
+    story.commit(files)
+    own = [{"server": "*", "namespace": story.namespace}]
+    story.create_application(
+        project=project(story, destinations=own),
+        metadata={"finalizers": [RESOURCES]},
+        syncPolicy=story.automated(),
+    )
+    story.wait_synced()
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--wait=false")
+    story.wait_condition("DeletionError", "namespace kube-system is not permitted in project")
+    assert bool(story.object("configmap", "one")) is (kind == "PreDelete")
+    found = ("get", "configmap", name, "-n", "kube-system", "--ignore-not-found", "-o", "name")
+    assert not story.kubectl(*found).strip()
+    story.commit({"app/last.yaml": None})
+    delete(story)
+    assert not story.kubectl(*found).strip()
+    assert story.object("configmap", "one") is None

@@ -5,6 +5,8 @@ error becomes the condition ``DeletionError`` and a Warning; nothing is given up
 is taken off before its work is done, except where the destination no longer exists at all.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tiphys.compare.tracking import Tracking
@@ -13,7 +15,7 @@ from tiphys.health.model import Health
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, KubeError
 from tiphys.projects.impersonation import ImpersonationError
-from tiphys.projects.permission import permits_live
+from tiphys.projects.permission import live_permission
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.assembling import conditions_into
 from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
@@ -31,9 +33,9 @@ from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.services import Services
 from tiphys.reconcile.situation import Situation, SpecProblems, find_project
 from tiphys.reconcile.statuses import status_patch
-from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time, client_for, hook_age
+from tiphys.reconcile.syncing import DELETION_APPROVED, approval_time, client_for, hook_age, permission
 from tiphys.resources.application import Application
-from tiphys.resources.identity import GVK, Manifest, ResourceKey, annotations_of, key_of
+from tiphys.resources.identity import GVK, Manifest, ResourceKey, annotations_of, gvk_of, key_of
 from tiphys.resources.times import from_timestamp
 from tiphys.settings.clusters import DestinationError
 from tiphys.sync import deletion as engine
@@ -150,6 +152,9 @@ async def _advance(
             return Progress(False, error="; ".join(text for _, text in found))
         prepared = desired.prepared
         targets = [target.manifest() for target in (*prepared.delete_hooks, *prepared.hooks)]
+        targets = [target for target in targets if engine.of_type(target, DELETE_HOOKS[stage])]
+        if why := await _forbidden(situation, handle, targets):
+            return Progress(False, error=why)
         known = {key_of(manifest): manifest for manifest in live}
         return await engine.run_delete_hooks(
             client,
@@ -165,10 +170,22 @@ async def _advance(
     return await engine.cascade(client, live, cascade_rules(situation))
 
 
+async def _forbidden(situation: Situation, handle: ClusterHandle, targets: Iterable[Manifest]) -> str:
+    """Why the project forbids delete hooks, ``""`` if it does not: a deletion may do what a sync may."""
+    discovery, permitted = await handle.client.discovery(), permission(situation)
+    whys: list[str] = []
+    for target in targets:
+        resource = discovery.resource(gvk_of(target))
+        if resource is not None and (why := permitted(target, resource)):
+            whys.append(f"{key_of(target)}: {why}")
+    return "; ".join(whys)
+
+
 def cascade_rules(situation: Situation) -> CascadeRules:
     """Which objects of an Application go, and how."""
     app = situation.app
     policy = app.spec.sync_policy
+    permitted = live_permission(situation.project, situation.cluster)
     approved = approval_time(app.metadata.annotations.get(DELETION_APPROVED, ""))
     return CascadeRules(
         app=app.key,
@@ -181,9 +198,7 @@ def cascade_rules(situation: Situation) -> CascadeRules:
             for r in app.status.resources
             if r.requires_deletion_confirmation
         ),
-        permitted=lambda manifest: permits_live(
-            situation.project, key_of(manifest), cluster=situation.cluster
-        ),
+        permitted=lambda manifest: permitted(key_of(manifest)),
     )
 
 
@@ -195,14 +210,15 @@ def _unseen(handle: ClusterHandle, app: Application) -> str:
 
 
 async def _live_objects(handle: ClusterHandle, situation: Situation) -> list[Manifest]:
-    """Live objects tracked to the Application that nothing else owns.
+    """Live objects tracked to the Application that nothing else owns and that its project permits.
 
     Raises:
         UnreadableObject: one of them cannot be decoded, so nobody knows whether it may be deleted.
     """
     objects: list[Manifest] = []
-    for key, record in handle.cache.managed(situation.instance).items():
-        if not record.is_root:
+    permitted = live_permission(situation.project, situation.cluster)
+    for key, record in list(handle.cache.managed(situation.instance).items()):
+        if not record.is_root or not permitted(key):
             continue
         if record.unreadable:
             raise UnreadableObject(key, record.unreadable)
