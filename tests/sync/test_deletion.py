@@ -219,3 +219,32 @@ async def test_hooks_without_policy_stay(client: ClusterClient, namespace: str) 
         await client.create(each)
     live = await live_of(client, namespace, kept, failed)
     assert (await clean_up_delete_hooks(client, "PostDelete", live, assess=assess)).done
+
+
+@pytest.mark.controlplane
+@pytest.mark.parametrize("hook_type", ["PreDelete", "PostDelete"])
+async def test_hooks_that_leave_their_name_to_the_server_run_once(
+    client: ClusterClient, namespace: str, hook_type: str
+) -> None:
+    hook = placed(config("", annotations={HOOK: hook_type, POLICY: "HookSucceeded"}), namespace)
+    hook["metadata"]["generateName"] = "bye-"
+    hooks = [hook, {**hook, "data": {"key": "other"}}]
+    metered = Metered(client)
+    seen: dict[ResourceKey, Manifest] = {}
+
+    async def once() -> Progress:
+        progress = await run_delete_hooks(metered, hook_type, hooks, seen, app_uid="u", assess=assess)
+        seen.update({key_of(made): made for made in progress.writes})
+        return progress
+
+    await done(once)
+    assert [name.rpartition("-")[0] for name in sorted(key.name for key in seen)] == ["bye", "bye"]
+    again = await run_delete_hooks(metered, hook_type, hooks, {}, app_uid="u", assess=assess)
+    assert again.done, "a cache that is behind: the same names are asked for"
+
+    async def clean() -> Progress:
+        live = await live_of(client, namespace, *seen.values())
+        return await clean_up_delete_hooks(client, hook_type, live, assess=assess)
+
+    await done(clean)
+    assert await live_of(client, namespace, *seen.values()) == []

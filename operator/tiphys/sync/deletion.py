@@ -6,6 +6,7 @@ themselves, highest wave first) and ``clean_up_delete_hooks``. Which of them is 
 finalizer of the Application goes when one is done, is the caller's business.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from tiphys.sync.bounded import for_each
 from tiphys.sync.cluster import CLUSTER_ERRORS, SyncCluster, describe
 from tiphys.sync.deadlines import is_late
 from tiphys.sync.inputs import Age, Assess
+from tiphys.sync.naming import is_unnamed, named_object
 from tiphys.sync.objects import delete_object, remove_hook_finalizer
 from tiphys.sync.options import value_of
 from tiphys.sync.ownership import HOOK_STAMP, finalizers_of, is_terminating
@@ -72,9 +74,19 @@ async def run_delete_hooks(
     ``targets`` are the rendered objects, with tracking and namespace; others than of this type are
     left out here. A pass that created something is not done. A leftover of an earlier Application
     of the same name (our stamp names another uid) is replaced: it says nothing about this one.
+    Hooks that leave their name to the server have one of this deletion: later passes must find them.
     """
     stamp = f"{app_uid}/{hook_type}"
-    wanted = [_stamped(target, stamp) for target in targets if of_type(target, hook_type)]
+    numbers: Counter[ResourceKey] = Counter()
+    wanted: list[Manifest] = []
+    for target in targets:
+        if not of_type(target, hook_type):
+            continue
+        if is_unnamed(target):
+            base = target["metadata"]["generateName"]
+            numbers[place := key_of(target)._replace(name=base)] += 1
+            target = named_object(target, stamp, numbers[place])
+        wanted.append(_stamped(target, stamp))
     writes: list[Manifest] = []
     created: list[Awaited] = []
     found: list[Manifest] = []
