@@ -1,5 +1,6 @@
 """The pure decisions of the controller, as tables (applications.md 5, 7.4, 9, 12)."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from tiphys.reconcile.durations import DurationError, parse_duration
 from tiphys.reconcile.finalizers import propagation_policy, with_delete_hook_finalizers
 from tiphys.reconcile.refresh import REFRESH_ANNOTATION, Level, Timeouts, decide_refresh, is_skipped
 from tiphys.reconcile.retrying import retry_delay
+from tiphys.reconcile.services import Memory
 from tiphys.reconcile.statuses import merge_patch
+from tiphys.reconcile.writing import Stale
 from tiphys.resources.application import (
     Application,
     ApplicationCondition,
@@ -20,6 +23,7 @@ from tiphys.resources.application import (
     RetryStrategy,
     decode,
 )
+from tiphys.resources.identity import AppKey
 from tiphys.resources.times import Timestamp, from_timestamp, to_timestamp
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -404,3 +408,34 @@ def test_delete_hook_finalizers_follow_the_manifests() -> None:
 )
 def test_propagation_policy(finalizers: tuple[str, ...], policy: str | None) -> None:
     assert propagation_policy(finalizers) == policy
+
+
+@pytest.mark.parametrize(
+    ("asked", "fails", "left"),
+    [
+        (Level.TREE, False, None),
+        (Level.RECENT, False, None),
+        (Level.RECENT, True, Level.RECENT),
+        (Level.LATEST, False, Level.LATEST),
+        (None, False, None),
+    ],
+    ids=["tree", "recent", "recent, but it fails", "more than that", "nothing"],
+)
+def test_the_end_of_a_sync_answers_what_its_writes_asked_for(
+    asked: Level | None, fails: bool, left: Level | None
+) -> None:
+    key, memory = AppKey("argocd", "web"), Memory()
+    if asked is not None:
+        memory.request(key, asked)
+    with contextlib.suppress(Stale), memory.answering(key, Level.RECENT):
+        if fails:
+            raise Stale(str(key))
+    assert memory.requested(key, 0.0) == left
+
+
+def test_what_is_asked_for_during_the_answer_stays() -> None:
+    key, memory = AppKey("argocd", "web"), Memory()
+    memory.request(key, Level.RECENT)
+    with memory.answering(key, Level.RECENT):
+        memory.request(key, Level.TREE)
+    assert memory.requested(key, 0.0) == Level.TREE

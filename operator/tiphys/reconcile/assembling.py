@@ -104,5 +104,8 @@ def conditions_into(
     services: Services,
 ) -> ApplicationStatus:
     """``status`` with the conditions of one step."""
-    updated = set_conditions(status.conditions or (), found, evaluated, to_timestamp(services.clock()))
+    stored = status.conditions or ()
+    if not found and all(condition.type not in evaluated for condition in stored):
+        return status
+    updated = set_conditions(stored, found, evaluated, to_timestamp(services.clock()))
     return msgspec.structs.replace(status, conditions=updated)

@@ -58,14 +58,18 @@ async def complete(services: Services, app: Application, state: OperationState, 
         status = msgspec.structs.replace(app.status, operation_state=state)
         if state.phase == SUCCEEDED and sync is not None and not dry_run and not sync.resources:
             status = with_history(app, status, ended_at)
-        if done.situation is not None and done.handle is not None and not dry_run:
-            situation = msgspec.structs.replace(done.situation, app=app)
-            status = await _compared_again(services, situation, done.handle, status)
         body: dict[str, Any] = {}
         if app.operation is not None and belongs_to(state, app.operation):
             body["operation"] = None
         try:
-            written, state = await _write_end(services, app, status, body)
+            if done.situation is None or done.handle is None or dry_run:
+                written, state = await _write_end(services, app, status, body)
+                break
+            # The objects that it wrote asked for a look each; this is it.
+            with services.memory.answering(app.key, Level.RECENT):
+                situation = msgspec.structs.replace(done.situation, app=app)
+                status = await _compared_again(services, situation, done.handle, status)
+                written, state = await _write_end(services, app, status, body)
             break
         except Stale:
             if attempt + 1 == ATTEMPTS:

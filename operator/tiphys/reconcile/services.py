@@ -2,7 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,6 +76,20 @@ class Memory:
     def take(self, key: AppKey) -> None:
         """A look begins: what was asked for is answered by it."""
         self._requested.pop(key, None)
+
+    @contextmanager
+    def answering(self, key: AppKey, level: Level) -> Iterator[None]:
+        """What is done inside answers what was asked for up to this level, unless it fails."""
+        asked = self._requested.get(key)
+        if asked is None or asked > level:
+            yield
+            return
+        self.take(key)
+        try:
+            yield
+        except BaseException:
+            self.request(key, asked)
+            raise
 
     def begin(self, app: Application, now: datetime) -> Timestamp:
         """``startedAt`` of an operation of ``app`` that begins now; none has had it before."""

@@ -29,11 +29,11 @@ DEFAULT_HISTORY_LIMIT = 10
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The RFC 7386 patch that turns ``old`` into ``new``; empty when they are equal."""
+    """The RFC 7386 patch that turns ``old`` into ``new``, plain JSON both; empty when they are equal."""
     patch: dict[str, Any] = {}
     for key, value in new.items():
         before = old.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
+        if type(value) is dict and type(before) is dict:
             if inner := merge_patch(before, value):
                 patch[key] = inner
         elif key not in old or before != value or type(before) is not type(value):

@@ -184,6 +184,9 @@ def configure(
     if style not in FORMATS:
         raise LogOptionError("--logformat", style, FORMATS)
     redact = redact or Redactor()
+    # No line tells them, and finding the caller costs as much as all the rest (the library's own advice).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(LineFormatter(style, redact, time_layout))
     root = logging.getLogger()
