@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.e2e.story import APPLICATIONS, CONTROL_NAMESPACE, Story, config_map
@@ -123,3 +125,26 @@ def test_a_deletion_may_do_no_more_than_a_sync(story: Story, kind: str) -> None:
     delete(story)
     assert not story.kubectl(*found).strip()
     assert story.object("configmap", "one") is None
+
+
+def test_an_application_that_manages_itself_and_others(story: Story) -> None:
+    """applications.md 23: it waits for its children and they for their resources; nobody for itself."""
+    metadata = {"finalizers": [RESOURCES]}
+    parent = story.application(metadata=metadata, syncPolicy=story.automated())
+    child = story.application(
+        f"{story.name}-child", source={"path": "child"}, metadata=metadata, syncPolicy=story.automated()
+    )
+    story.commit(
+        {
+            "app/parent.json": json.dumps(parent),
+            "app/child.json": json.dumps(child),
+            "app/one.yaml": config_map("one"),
+            "child/two.yaml": config_map("two"),
+        }
+    )
+    story.apply(parent)
+    story.wait_synced()
+    story.wait_synced(name=child["metadata"]["name"])
+    delete(story)
+    assert story.object("configmap", "one") is None
+    assert story.object("configmap", "two") is None

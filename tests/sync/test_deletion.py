@@ -50,6 +50,15 @@ def test_what_the_cascade_leaves_alone(found: Manifest, options: tuple[str, ...]
     assert is_kept(found, rules(sync_options=options)) is kept
 
 
+def test_an_application_of_its_name_in_another_cluster_is_another_one() -> None:
+    """applications.md 23."""
+    own = manifest("Application", "app", api="argoproj.io/v1alpha1", namespace="argocd")
+    own["metadata"]["uid"] = "a"
+    other = {**own, "metadata": {**own["metadata"], "uid": "b"}}
+    assert is_kept(own, rules(app_uid="a"))
+    assert not is_kept(other, rules(app_uid="a"))
+
+
 def test_what_the_project_forbids_is_left_alone() -> None:
     assert is_kept(config("x"), rules(permitted=lambda manifest: False))
 

@@ -189,6 +189,7 @@ def cascade_rules(situation: Situation) -> CascadeRules:
     approved = approval_time(app.metadata.annotations.get(DELETION_APPROVED, ""))
     return CascadeRules(
         app=app.key,
+        app_uid=app.metadata.uid,
         sync_options=policy.sync_options if policy else (),
         propagation_policy=propagation_policy(app.metadata.finalizers) or "Foreground",
         deletion_timestamp=from_timestamp(app.metadata.deletion_timestamp),

@@ -156,6 +156,8 @@ class CascadeRules(Struct, frozen=True, kw_only=True):
     """What decides which objects go, and how."""
 
     app: AppKey
+    app_uid: str = ""
+    """``""``: any object of its name is taken for it."""
     sync_options: tuple[str, ...] = ()
     """Of the Application's ``spec.syncPolicy``."""
     propagation_policy: str = "Foreground"
@@ -171,7 +173,7 @@ def is_kept(manifest: Manifest, rules: CascadeRules) -> bool:
     key = key_of(manifest)
     if (key.group, key.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition"):
         return True
-    if (key.group, key.kind, key.namespace, key.name) == ("argoproj.io", "Application", *rules.app):
+    if _is_itself(manifest, rules):
         return True
     value = hooks.sync_options(manifest).value("Delete")
     if value is None:
@@ -179,6 +181,14 @@ def is_kept(manifest: Manifest, rules: CascadeRules) -> bool:
     if value == "false" or annotations_of(manifest).get("helm.sh/resource-policy") == "keep":
         return True
     return not rules.permitted(manifest)
+
+
+def _is_itself(manifest: Manifest, rules: CascadeRules) -> bool:
+    """The Application that is being deleted, where it manages itself: it waits for the others, nobody
+    for it. One of its name in another cluster is another one."""
+    key = key_of(manifest)
+    named = (key.group, key.kind, key.namespace, key.name) == ("argoproj.io", "Application", *rules.app)
+    return named and (not rules.app_uid or manifest["metadata"].get("uid") == rules.app_uid)
 
 
 def next_to_delete(objects: Iterable[Manifest]) -> list[Manifest]:
@@ -193,7 +203,7 @@ async def cascade(cluster: SyncCluster, live: Iterable[Manifest], rules: Cascade
 
     Nothing is deleted while something still leaves, nor while an object awaits confirmation.
     """
-    present = [manifest for manifest in live if rules.permitted(manifest)]
+    present = [m for m in live if rules.permitted(m) and not _is_itself(m, rules)]
     leaving = [manifest for manifest in present if is_terminating(manifest)]
     if leaving:
         return await _release(cluster, leaving)
