@@ -71,6 +71,8 @@ def test_replace_and_force_count_on_target_or_live() -> None:
 def test_prune_option_of_the_object_beats_the_operation() -> None:
     allowed = config("x", annotations={OPTIONS: "Prune=true"})
     assert prune_value(allowed, parse_options(["Prune=false"])) == "true"
+    empty = config("x", annotations={OPTIONS: "Prune="})  # any other value is allowed (15)
+    assert prune_value(empty, parse_options(["Prune=false"])) == ""
     assert prune_value(config("x"), parse_options(["Prune=false"])) == "false"
 
 

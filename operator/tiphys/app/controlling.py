@@ -107,7 +107,7 @@ def control(base: Foundation) -> Controllers:
             cluster,
             EngineOptions(
                 wave_delay=settings.snapshot.params.sync_wave_delay,
-                parallelism=max(1, settings.snapshot.params.kubectl_parallelism_limit),
+                parallelism=settings.snapshot.params.kubectl_parallelism_limit,
             ),
         ),
         clock=base.options.clock,

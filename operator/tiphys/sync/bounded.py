@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 async def for_each(
     items: Iterable[Item], do: Callable[[Item], Awaitable[Result]], limit: int
 ) -> list[Result]:
-    """Results in the order of the items, at most ``limit`` running at once.
+    """Results in the order of the items, at most ``limit`` running at once (below 1: all of them).
 
     The first failure cancels the others and is raised as it is.
     """
@@ -30,7 +30,7 @@ async def for_each(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(max(1, limit), len(work))):
+            for _ in range(min(limit, len(work)) if limit >= 1 else len(work)):
                 group.create_task(worker())
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None

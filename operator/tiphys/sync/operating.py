@@ -43,7 +43,7 @@ class EngineOptions(Struct, frozen=True):
     wave_delay: float = 2.0
     """Between waves, so that controllers can act on what was written (sync.md 11 step 10)."""
     parallelism: int = 16
-    """Objects of one kind written at the same time."""
+    """Objects of one kind written at the same time; below 1: all of them (sync.md 1.4)."""
     poll: float = 30.0
     """Longest wait for health or hooks; events of live objects come earlier."""
     deletion_poll: float = 2.0

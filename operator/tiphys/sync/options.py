@@ -82,7 +82,8 @@ def _has(manifest: Manifest | None, option: str) -> bool:
 
 def prune_value(live: Manifest, options: OperationOptions) -> str:
     """The live object's ``Prune=`` beats the operation's; empty text means allowed."""
-    return sync_options(live).value("Prune") or options.prune
+    own = sync_options(live).value("Prune")
+    return options.prune if own is None else own
 
 
 def uses_replace(target: Manifest, live: Manifest | None, options: OperationOptions) -> bool:
