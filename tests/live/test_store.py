@@ -169,9 +169,8 @@ def test_node_json_has_the_reference_names() -> None:
         "namespace": "n",
         "name": "p",
         "uid": "uid-Pod-p",
-        "parentRefs": [
-            {"version": "v1", "kind": "Service", "namespace": "n", "name": "s", "uid": "uid-Service-s"}
-        ],
+        # no version: owners are named by group and kind
+        "parentRefs": [{"kind": "Service", "namespace": "n", "name": "s", "uid": "uid-Service-s"}],
         "info": [{"name": "Node"}],
         "networkingInfo": {"externalURLs": ["http://x"]},
         "resourceVersion": "1",

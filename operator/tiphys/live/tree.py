@@ -60,7 +60,6 @@ def node_of(store: Store, record: LiveObject) -> ResourceNode:
         parents.append(
             ResourceRef(
                 group=owner.group,
-                version=parent.version if parent is not None else "",
                 kind=owner.kind,
                 namespace=parent.key.namespace if parent is not None else "",
                 name=owner.name,
