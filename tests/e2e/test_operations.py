@@ -130,6 +130,19 @@ def test_else_retries_stay_with_their_commit_and_a_new_sync_follows(story: Story
     assert results(state)["ConfigMap/one"]["status"] == "SyncFailed"
 
 
+def test_a_branch_or_tag_that_is_named_is_asked_for(story: Story) -> None:  # sync.md 16 step 4
+    """What was pushed a moment ago counts, though the repository was asked shortly before."""
+    commits = [story.commit({"app/one.yaml": config_map("one", {"key": str(n)})}) for n in range(3)]
+    story.create_application()
+    story.wait("compared", sync_status)
+    for name, commit in (("branch", commits[0]), ("branch", commits[1]), ("v1", commits[2])):
+        story.git("branch" if name == "branch" else "tag", "-f", name, commit)
+        story.sync(revision=name)
+        state = story.wait_operation("Succeeded")
+        assert state["operation"]["sync"]["revision"] == name
+        assert state["syncResult"]["revision"] == commit
+
+
 def test_two_operations_of_one_second_each_run_their_hook(story: Story) -> None:
     """Hooks are told apart by the operation that made them."""
     hook = config_map("hook", annotations={"argocd.argoproj.io/hook": "PreSync"})

@@ -50,7 +50,9 @@ from tiphys.resources.application import (
     SyncOperation,
     SyncOperationResult,
 )
+from tiphys.resources.semver import is_version
 from tiphys.resources.times import from_timestamp
+from tiphys.sources.git.refs import is_commit
 from tiphys.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -163,7 +165,7 @@ async def _pass(
             handle,
             sources=sources,
             revisions=pinned,
-            max_age=None if all(pinned) else ASKED_NOW,
+            max_age=None if _are_fixed(sources, pinned) else ASKED_NOW,
             no_cache=False,
             manifests=manifests,
         )
@@ -286,6 +288,15 @@ def _pinned(sync: SyncOperation, result: SyncOperationResult, count: int) -> tup
     if sync.revisions or sync.revision:
         return sync.revisions or (sync.revision,)
     return ("",) * count
+
+
+def _are_fixed(sources: Sequence[ApplicationSource], revisions: Sequence[str]) -> bool:
+    """Whether there is a revision for each source that cannot come to mean another state: no branch, tag
+    or range."""
+    return len(sources) == len(revisions) and all(
+        is_version(revision) if source.chart else is_commit(revision)
+        for source, revision in zip(sources, revisions, strict=True)
+    )
 
 
 def _serves(
