@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tiphys.live.depth import POD
 from tiphys.live.nodeinfo import describe
 from tiphys.live.podinfo import effective_requests, pod_items
 from tiphys.live.quantities import millis
@@ -111,6 +112,62 @@ def container(name: str = "c", **state: Any) -> dict[str, Any]:
             pod(status={"phase": "Running"}, deletionTimestamp="2026-01-01T00:00:00Z"),
             "Terminating",
             id="deleted",
+        ),
+        pytest.param(
+            pod(status={"phase": "Succeeded"}, deletionTimestamp="2026-01-01T00:00:00Z"),
+            "Succeeded",
+            id="deleted-when-it-had-ended",
+        ),
+        pytest.param(
+            pod(
+                {"initContainers": [{"name": "i"}]},
+                {
+                    "phase": "Pending",
+                    "initContainerStatuses": [container("i", waiting={"reason": "ErrImagePull"})],
+                },
+            ),
+            "Init:ErrImagePull",
+            id="init-cannot-start",
+        ),
+        pytest.param(
+            pod(
+                {"initContainers": [{"name": "side", "restartPolicy": "Always"}, {"name": "i"}]},
+                {
+                    "phase": "Pending",
+                    "initContainerStatuses": [
+                        {**container("side", running={}), "started": True},
+                        container("i", running={}),
+                    ],
+                },
+            ),
+            "Init:1/2",
+            id="init-after-a-sidecar",
+        ),
+        pytest.param(
+            pod(
+                {"initContainers": [{"name": "i"}]},
+                {
+                    "phase": "Running",
+                    "conditions": [{"type": "Initialized", "status": "True"}],
+                    "initContainerStatuses": [container("i", waiting={"reason": "PodInitializing"})],
+                    "containerStatuses": [container(terminated={"exitCode": 2})],
+                },
+            ),
+            "ExitCode:2",
+            id="initialized-all-the-same",
+        ),
+        pytest.param(
+            pod(
+                status={
+                    "phase": "Failed",
+                    "containerStatuses": [
+                        container("first", terminated={"exitCode": 1, "signal": 9}),
+                        container("last", terminated={"reason": "OOMKilled", "exitCode": 137}),
+                    ],
+                }
+            ),
+            "Signal:9",
+            id="from-last-to-first",
         ),
         pytest.param(
             pod(status={"phase": "Running", "reason": "NodeLost"}, deletionTimestamp="2026-01-01T00:00:00Z"),
@@ -265,6 +322,140 @@ def test_virtual_service_targets() -> None:
     routes = [{"destination": {"host": host}} for host in ("one", "two.other.svc.cluster.local")]
     shown = networking(GroupKind("networking.istio.io", "VirtualService"), spec={"http": [{"route": routes}]})
     assert [(ref.namespace, ref.name) for ref in shown.target_refs] == [("n", "one"), ("other", "two")]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "more", "items"),
+    [
+        pytest.param({"deployment.kubernetes.io/revision": "4"}, {}, ["Rev:4"], id="deployment"),
+        pytest.param({"rollout.argoproj.io/revision": "5"}, {}, ["Rev:5"], id="rollout"),
+        pytest.param(
+            {"deployment.kubernetes.io/revision": "4", "rollout.argoproj.io/revision": "5"},
+            {"revision": 6},
+            ["Rev:4"],
+            id="the-first-counts",
+        ),
+        pytest.param({"deployment.kubernetes.io/revision": "x"}, {"revision": 6}, [], id="no-number"),
+        pytest.param({"deployment.kubernetes.io/revision": "1_0"}, {}, [], id="no-number-of-kubernetes"),
+        pytest.param({}, {"revision": 6}, ["Rev:6"], id="controller-revision"),
+        pytest.param({}, {"revision": 0}, [], id="none"),
+        pytest.param({}, {"revision": "6"}, [], id="text"),
+    ],
+)
+def test_revision(annotations: dict[str, str], more: dict[str, Any], items: list[str]) -> None:
+    """health-and-resources.md 8.1."""
+    info = describe(GroupKind("apps", "ReplicaSet"), {"metadata": {"annotations": annotations}, **more})
+    assert [item.value for item in (info.items if info is not None else ())] == items
+
+
+def test_the_address_of_who_manages_an_application() -> None:
+    """health-and-resources.md 8.1: of Applications only."""
+    manifest = {"metadata": {"annotations": {"argocd.argoproj.io/managed-by-url": "https://other"}}}
+    info = describe(GroupKind("argoproj.io", "Application"), manifest)
+    assert info is not None
+    assert [(item.name, item.value) for item in info.items] == [("managed-by-url", "https://other")]
+    assert describe(GroupKind("argoproj.io", "AppProject"), manifest) is None
+
+
+LINK = {"annotations": {"link.argocd.argoproj.io/a": "https://docs"}}
+POD_REF = ResourceRef(kind="Pod")
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "wanted"),
+    [
+        pytest.param(
+            GroupKind("networking.istio.io", "ServiceEntry"),
+            {"metadata": LINK, "spec": {"workloadSelector": {"labels": {"a": "b"}}}},
+            ResourceNetworkingInfo(target_labels={"a": "b"}, target_refs=(POD_REF,)),
+            id="service-entry-drops-links",
+        ),
+        pytest.param(
+            GroupKind("networking.istio.io", "ServiceEntry"),
+            {"metadata": LINK, "spec": {}},
+            ResourceNetworkingInfo(external_urls=("https://docs",)),
+            id="service-entry-without-selector",
+        ),
+        pytest.param(
+            GroupKind("extensions", "Ingress"),
+            {
+                "spec": {
+                    "backend": {"serviceName": "first"},
+                    "defaultBackend": {"service": {"name": "not-read"}},
+                    "rules": [{"http": {"paths": [{"backend": {"serviceName": "second"}}]}}],
+                }
+            },
+            ResourceNetworkingInfo(
+                target_refs=tuple(
+                    ResourceRef(kind="Service", namespace="n", name=name) for name in ("first", "second")
+                )
+            ),
+            id="old-ingress",
+        ),
+        pytest.param(
+            GroupKind("gateway.networking.k8s.io", "Gateway"),
+            {
+                "spec": {"listeners": [{"protocol": "TLS", "port": 8443}]},
+                "status": {
+                    "addresses": [
+                        {"type": "Hostname", "value": "lb"},
+                        {"value": "1.1.1.1"},
+                        {"type": "NamedAddress", "value": "not-shown"},
+                    ]
+                },
+            },
+            ResourceNetworkingInfo(
+                ingress=(LoadBalancerIngress(hostname="lb"), LoadBalancerIngress(ip="1.1.1.1")),
+                external_urls=("https://1.1.1.1:8443", "https://lb:8443"),
+            ),
+            id="gateway-addresses",
+        ),
+        pytest.param(
+            GroupKind("gateway.networking.k8s.io", "Gateway"),
+            {
+                "metadata": {"annotations": {"argocd.argoproj.io/ignore-default-links": "true"}},
+                "spec": {"listeners": [{"protocol": "HTTP", "port": 80, "hostname": "h"}]},
+            },
+            ResourceNetworkingInfo(),
+            id="gateway-without-generated",
+        ),
+        pytest.param(
+            GroupKind("gateway.networking.k8s.io", "TLSRoute"),
+            {
+                "spec": {
+                    "parentRefs": [{"group": "", "kind": "Service", "name": "mesh"}],
+                    "rules": [{"backendRefs": [{"group": "x.io", "kind": "Pool", "name": "p"}]}],
+                }
+            },
+            ResourceNetworkingInfo(
+                target_refs=(
+                    ResourceRef(kind="Service", namespace="n", name="mesh"),
+                    ResourceRef(group="x.io", kind="Pool", namespace="n", name="p"),
+                )
+            ),
+            id="route-of-other-kinds",
+        ),
+        pytest.param(
+            POD,
+            {"metadata": {"labels": {"a": "b"}, **LINK}},
+            ResourceNetworkingInfo(labels={"a": "b"}, external_urls=("https://docs",)),
+            id="pod",
+        ),
+        pytest.param(
+            GroupKind("apps", "Deployment"),
+            {"metadata": LINK},
+            ResourceNetworkingInfo(external_urls=("https://docs",)),
+            id="any-kind-has-links",
+        ),
+    ],
+)
+def test_networking(kind: GroupKind, parts: dict[str, Any], wanted: ResourceNetworkingInfo) -> None:
+    """health-and-resources.md 8.3."""
+    assert networking(kind, **parts) == wanted
+
+
+def test_a_kubernetes_node_has_no_network() -> None:
+    assert described(GroupKind("", "Node"), metadata=LINK).networking is None
 
 
 def test_revision_and_labels() -> None:

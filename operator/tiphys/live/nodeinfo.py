@@ -4,6 +4,7 @@ Pure: one decoded object in, a :class:`~tiphys.live.records.NodeInfo` or ``None`
 leaves the order of URLs and images open; here it is the order of the object, sorted where merged.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ MANAGED_BY_URL = "argocd.argoproj.io/managed-by-url"
 REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
 TRUE_TEXTS = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 GATEWAY = "gateway.networking.k8s.io"
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def describe(kind: GroupKind, manifest: Manifest, custom_labels: tuple[str, ...] = ()) -> NodeInfo | None:
@@ -58,11 +60,9 @@ def describe(kind: GroupKind, manifest: Manifest, custom_labels: tuple[str, ...]
 
 def _revision(manifest: Manifest, annotations: Mapping[str, str]) -> int:
     for name in REVISIONS:
-        if annotations.get(name):
-            try:
-                return int(annotations[name])
-            except ValueError:
-                return 0
+        if name in annotations:
+            text = annotations[name] or ""
+            return int(text) if _WHOLE_NUMBER.fullmatch(text) else 0
     value = manifest.get("revision")
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
