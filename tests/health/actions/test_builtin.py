@@ -56,7 +56,8 @@ OWNER = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "x", "uid": "u"}
 
 def test_create_job() -> None:
     containers = "[{name: c, env: [], resources: {}}]"
-    template = f"metadata: {{labels: {{a: b}}}}, spec: {{template: {{spec: {{containers: {containers}}}}}}}"
+    own = "labels: {a: b}, annotations: {}, finalizers: [f], creationTimestamp: null, name: other"
+    template = f"metadata: {{{own}}}, spec: {{template: {{spec: {{containers: {containers}}}}}}}"
     manifest = obj("batch/CronJob", f"spec: {{jobTemplate: {{{template}}}}}")
     job = {
         "apiVersion": "batch/v1",
@@ -65,6 +66,7 @@ def test_create_job() -> None:
             "name": "x-2603040506",
             "namespace": "ns",
             "labels": {"a": "b"},
+            "finalizers": ["f"],
             "annotations": {"cronjob.kubernetes.io/instantiate": "manual"},
             "ownerReferences": [{**OWNER, "blockOwnerDeletion": True, "controller": True}],
         },
@@ -86,6 +88,13 @@ def test_create_workflow() -> None:
     assert metadata["ownerReferences"][0]["uid"] == "u"
 
 
+def test_a_workflow_goes_to_the_controller_of_its_cron_workflow() -> None:
+    instance = "workflows.argoproj.io/controller-instanceid"
+    manifest = obj("argoproj.io/CronWorkflow", f"metadata: {{labels: {{{instance}: two}}}}, spec: {{}}")
+    (impacted,) = run_action(manifest, "create-workflow", now=NOW)
+    assert impacted.manifest["metadata"]["labels"][instance] == "two"
+
+
 def test_create_workflow_of_a_template() -> None:
     (impacted,) = run_action(obj("argoproj.io/WorkflowTemplate"), "create-workflow", now=NOW)
     assert impacted.manifest["spec"] == {"workflowTemplateRef": {"name": "x"}}
@@ -102,6 +111,37 @@ def test_descriptions() -> None:
     assert toggle.display_name == "Disable Auto-Sync"
     (toggle,) = discover_actions(obj("argoproj.io/Application"))
     assert toggle.display_name == "Enable Auto-Sync"
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "icon", "display"),
+    [
+        ("apps/Deployment", "pause", "fa fa-fw fa-pause-circle", ""),
+        ("batch/CronJob", "create-job", "fa fa-fw fa-plus", "Create Job"),
+        ("argoproj.io/CronWorkflow", "create-workflow", "fa fa-fw fa-plus", "Create Workflow"),
+        ("argoproj.io/WorkflowTemplate", "create-workflow", "", ""),
+        ("argoproj.io/Rollout", "restart", "", "Restart Pods"),
+        ("keda.sh/ScaledJob", "pause", "fa fa-fw fa-pause-circle", ""),
+        ("keda.sh/ScaledObject", "paused-replicas", "fa fa-fw fa-pause-circle", ""),
+        ("keda.sh/ScaledObject", "resume", "fa fa-fw fa-play-circle", ""),
+        ("numaflow.numaproj.io/InterStepBufferService", "force-promote", "fa-solid fa-fw fa-forward", ""),
+        ("numaflow.numaproj.io/MonoVertex", "force-promote", "fa-solid fa-fw fa-forward", "Force Promote"),
+        ("numaflow.numaproj.io/Pipeline", "unpause-fast", "fa-solid fa-fw fa-play", "Unpause (fast)"),
+        ("numaplane.numaproj.io/MonoVertexRollout", "pause", "fa-solid fa-fw fa-pause", ""),
+        (
+            "numaplane.numaproj.io/PipelineRollout",
+            "disallow-data-loss",
+            "fa-solid fa-fw fa-lock",
+            "Disallow Data Loss",
+        ),
+        ("postgresql.cnpg.io/Cluster", "promote", "fa fa-fw fa-angles-up", "Promote Replica to Primary"),
+        ("postgresql.cnpg.io/Cluster", "suspend", "fa fa-fw fa-pause", "Suspend Reconciliation"),
+        ("promoter.argoproj.io/PullRequest", "merge", "fa fa-fw fa-code-merge", "Merge PR"),
+    ],
+)  # health-and-resources.md 5.5
+def test_appearance(name: str, action: str, icon: str, display: str) -> None:
+    found = {each.name: each for each in discover_actions(obj(name))}
+    assert (found[action].icon_class, found[action].display_name) == (icon, display)
 
 
 def test_the_object_is_not_changed() -> None:

@@ -105,6 +105,10 @@ def _new(observed: Any, generation: Any) -> bool:
     return found is not None and found <= generation
 
 
+_FUNCTIONS: Mapping[str, Any] = {"number": number, "new": _new}
+"""Words beside those of the rules."""
+
+
 @lru_cache(maxsize=1)
 def _table() -> Mapping[GroupKind, Mapping[str, Any]]:
     text = (files("tiphys.health.actions") / "builtin.yaml").read_text(encoding="utf-8")
@@ -132,7 +136,7 @@ def _compiled(name: str, entry: Mapping[str, Any]) -> BuiltinAction:
         tuple(ActionParam(param) for param in entry.get("params", ())),
         compile_expression(display.removeprefix("= ") if display.startswith("= ") else repr(display)),
         compile_expression(entry.get("listed", "True")),
-        compile_expression(entry.get("disabled", "False")),
+        compile_expression(entry.get("disabled", "False"), words=_FUNCTIONS),
         _steps(entry["do"]) if "do" in entry else None,
     )
 
@@ -179,7 +183,7 @@ def _step(line: str) -> Step:
 
 
 def _expression(text: str) -> Callable[[Manifest, Call], Any]:
-    compiled = compile_expression(text, names=_NAMES, words={"number": number, "new": _new})
+    compiled = compile_expression(text, names=_NAMES, words=_FUNCTIONS)
 
     def evaluate(obj: Manifest, call: Call) -> Any:
         second = f"{call.now.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"

@@ -10,6 +10,10 @@ from tiphys.resources.identity import Manifest
 
 Effect = Callable[[Manifest, Call], tuple[Impacted, ...]]
 
+_WORKFLOWS = "argoproj.io/v1alpha1"
+_INSTANCE = "workflows.argoproj.io/controller-instanceid"
+"""Says which of several workflow controllers an object is for."""
+
 
 def _owner(obj: Manifest) -> dict[str, Any]:
     metadata = obj["metadata"]
@@ -29,13 +33,14 @@ def _metadata(obj: Manifest, name: str, template: dict[str, Any]) -> dict[str, A
 
 def create_job(obj: Manifest, call: Call) -> tuple[Impacted, ...]:
     """``batch/CronJob``: a Job from its template, now."""
-    template = (obj.get("spec") or {}).get("jobTemplate") or {}
-    name = f"{obj['metadata'].get('name', '')}-{call.now.astimezone(UTC):%y%m%d%H%M}"
-    metadata = _metadata(obj, name, template.get("metadata") or {})
+    template = without_empty((obj.get("spec") or {}).get("jobTemplate") or {})
+    metadata = template.get("metadata") or {}
+    metadata["name"] = f"{obj['metadata'].get('name', '')}-{call.now.astimezone(UTC):%y%m%d%H%M}"
+    if obj["metadata"].get("namespace"):
+        metadata["namespace"] = obj["metadata"]["namespace"]
     metadata.setdefault("annotations", {})["cronjob.kubernetes.io/instantiate"] = "manual"
     metadata["ownerReferences"] = [{**_owner(obj), "blockOwnerDeletion": True, "controller": True}]
-    spec = without_empty(template.get("spec") or {})
-    job = {"apiVersion": obj.get("apiVersion"), "kind": "Job", "metadata": metadata, "spec": spec}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template.get("spec") or {}}
     return (Impacted(CREATE, job),)
 
 
@@ -45,13 +50,17 @@ def create_workflow(obj: Manifest, call: Call) -> tuple[Impacted, ...]:
     when = call.now.astimezone(UTC)
     name = obj["metadata"].get("name", "")
     metadata = _metadata(obj, f"{name}-{when:%Y%m%d%H%M}", spec.get("workflowMetadata") or {})
-    metadata.setdefault("labels", {})["workflows.argoproj.io/cron-workflow"] = name
+    labels = metadata.setdefault("labels", {})
+    labels["workflows.argoproj.io/cron-workflow"] = name
+    instance = (obj["metadata"].get("labels") or {}).get(_INSTANCE)
+    if instance is not None:
+        labels[_INSTANCE] = instance
     metadata.setdefault("annotations", {})["workflows.argoproj.io/scheduled-time"] = (
         f"{when:%Y-%m-%dT%H:%M:%SZ}"
     )
     metadata["ownerReferences"] = [_owner(obj)]
     workflow = {
-        "apiVersion": obj.get("apiVersion"),
+        "apiVersion": _WORKFLOWS,
         "kind": "Workflow",
         "metadata": metadata,
         "spec": without_empty(spec.get("workflowSpec") or {}),
@@ -66,7 +75,7 @@ def create_workflow_of_template(obj: Manifest, call: Call) -> tuple[Impacted, ..
     metadata["labels"] = {"workflows.argoproj.io/workflow-template": name}
     metadata["ownerReferences"] = [_owner(obj)]
     spec = {"workflowTemplateRef": {"name": name}}
-    workflow = {"apiVersion": obj.get("apiVersion"), "kind": "Workflow", "metadata": metadata, "spec": spec}
+    workflow = {"apiVersion": _WORKFLOWS, "kind": "Workflow", "metadata": metadata, "spec": spec}
     return (Impacted(CREATE, workflow),)
 
 
@@ -79,13 +88,13 @@ def promote_instance(obj: Manifest, call: Call) -> tuple[Impacted, ...]:
     status = obj.get("status") or {}
     wanted = call.params.get("instance", "")
     healthy = (status.get("instancesStatus") or {}).get("healthy") or []
-    others = [name for name in healthy if name != status.get("currentPrimary")]
-    if wanted == "any":
-        found = others[0] if others else None
-    elif wanted.isdigit():
-        found = next((name for name in healthy if name.endswith(f"-{wanted}")), None)
+    primary = status.get("currentPrimary")
+    if wanted == "any":  # the one after the primary, in a ring
+        after = healthy.index(primary) + 1 if primary in healthy else 0
+        found = healthy[after % len(healthy)] if healthy else None
     else:
-        found = wanted if wanted in healthy else None
+        name = f"{obj['metadata'].get('name', '')}-{wanted}" if wanted.isdigit() else wanted
+        found = name if name in healthy else None
     if found is None:
         raise ActionError(EXECUTING, f"Could not find a healthy instance matching the criteria: {wanted}")
     changed = obj
