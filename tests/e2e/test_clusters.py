@@ -12,7 +12,16 @@ import pytest
 
 from tests.controlplane import ControlPlane
 from tests.e2e.installed import put_secret, secret
-from tests.e2e.story import APPLICATIONS, Story, conditions, config_map, health_status, sync_status
+from tests.e2e.story import (
+    APPLICATIONS,
+    CONTROL_NAMESPACE,
+    Story,
+    conditions,
+    config_map,
+    health_status,
+    sync_status,
+)
+from tests.e2e.test_deletion import RESOURCES
 
 
 def other_url(plane: ControlPlane) -> str:
@@ -118,16 +127,25 @@ def test_clusters_come_rotate_and_go_live(
     assert story.object("configmap", "one"), "nothing is deleted because its cluster is not known"
 
 
+BROKEN = "https://broken.example:6443"
+
+
+@pytest.mark.parametrize("destination", [{"server": BROKEN}, {"name": "broken"}], ids=["server", "name"])
 def test_a_malformed_cluster_secret_is_the_condition_of_its_applications_only(
-    story: Story, control_plane: ControlPlane, cleanup: ExitStack
+    story: Story, cleanup: ExitStack, destination: dict[str, str]
 ) -> None:
-    server = "https://broken.example:6443"
-    data = {"name": "broken", "server": server, "config": '{"bearerToken": "s3cret-token", '}
+    data = {"name": "broken", "server": BROKEN, "config": '{"bearerToken": "s3cret-token", '}
     cleanup.enter_context(secret(story.kubectl, "cluster-broken", "cluster", data))
     story.commit({"app/one.yaml": config_map("one")})
-    story.create_application(destination={"server": server, "namespace": story.namespace})
+    story.create_application(
+        destination={**destination, "namespace": story.namespace}, metadata={"finalizers": [RESOURCES]}
+    )
     app = story.wait_condition("InvalidSpecError", "cluster-broken")
     assert "s3cret-token" not in json.dumps(app)
+    # A typing error is no reason to let the Application go and leave its objects.
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--wait=false")
+    app = story.wait_condition("DeletionError", "cluster-broken")
+    assert app["metadata"]["finalizers"] == [RESOURCES]
     other = f"{story.name}-well"
     story.create_application(other, syncPolicy=story.automated())
     story.wait_synced(name=other)

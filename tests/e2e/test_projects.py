@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
 from tests.controlplane.installation import Operator
-from tests.e2e.story import CONTROL_NAMESPACE, Story, config_map, health_status, results, sync_status
+from tests.e2e.story import (
+    APPLICATIONS,
+    CONTROL_NAMESPACE,
+    Story,
+    config_map,
+    health_status,
+    results,
+    sync_status,
+)
 
 ANYTHING: dict[str, Any] = {
     "sourceRepos": ["*"],
@@ -53,6 +62,27 @@ def test_a_missing_project(story: Story) -> None:
     story.commit({"app/one.yaml": config_map("one")})
     story.create_application(project="absent")
     story.wait_condition("InvalidSpecError", "Application referencing project absent which does not exist")
+
+
+def test_a_project_stays_until_no_application_uses_it(story: Story) -> None:
+    """applications.md 13.5."""
+    story.commit({"app/one.yaml": config_map("one")})
+    name = project(story)
+    place = ("appproject", name, "-n", CONTROL_NAMESPACE)
+    finalizers = {"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}}
+    story.kubectl("patch", *place, "--type=merge", "-p", json.dumps(finalizers))
+    other = f"{story.name}-moves"
+    for each in (story.name, other):
+        story.create_application(each, project=name)
+        story.wait("compared", sync_status, name=each)
+    story.kubectl("delete", *place, "--wait=false")
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--timeout=60s")
+    assert story.kubectl.json("get", *place)["metadata"]["deletionTimestamp"]
+    move = {"spec": {"project": "default"}}
+    story.kubectl(
+        "patch", APPLICATIONS, other, "-n", CONTROL_NAMESPACE, "--type=merge", "-p", json.dumps(move)
+    )
+    story.kubectl("wait", "--for=delete", *place, "--timeout=30s")
 
 
 def test_a_denied_kind_fails_the_sync_and_names_it(story: Story) -> None:

@@ -25,7 +25,8 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 A, B, TWIN = Cluster("https://a", "a"), Cluster("https://b", "same"), Cluster("https://c", "same")
-ALL = Clusters.of((A, B, TWIN), broken={"https://bad": "Secret x, key config: not valid JSON"})
+WHY = "Secret x, key config: not valid JSON"
+ALL = Clusters.of((A, B, TWIN), broken={"https://bad": WHY}, broken_names={"bad": WHY, A.name: WHY})
 OWN = Cluster("https://kubernetes.default.svc", "mine", secret_name="s")
 
 RESOLVED = [
@@ -74,6 +75,7 @@ REFUSED = [
         "broken",
         f'{BY_SERVER} "https://bad": Secret x, key config: not valid JSON',
     ),
+    (ALL, Destination(name="bad"), "broken", WHY),
     (
         NO_LOCAL,
         Destination(LOCAL),

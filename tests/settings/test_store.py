@@ -3,6 +3,8 @@
 import pytest
 
 from tests.settings.building import NAMESPACE, Watched, config_map, config_map_of, key, main, secret
+from tiphys.resources.application import ApplicationDestination
+from tiphys.settings.clusters import DestinationError
 from tiphys.settings.params import Params
 
 CLUSTER = {"name": "prod", "server": "https://prod/", "config": '{"bearerToken":"tok-very-secret"}'}
@@ -123,6 +125,19 @@ def test_a_broken_cluster_secret_keeps_its_last_good_value() -> None:
     assert watched.store.problems == {"Secret c, key config": "not valid JSON"}
     watched.store.put(secret("c", "cluster", CLUSTER))
     assert not watched.store.problems
+
+
+def test_a_cluster_secret_that_was_never_good_is_known_by_url_and_by_name() -> None:
+    watched = Watched()
+    watched.store.put(secret("c", "cluster", {**CLUSTER, "config": "{"}))
+    clusters = watched.store.snapshot.clusters
+    for destination in (
+        ApplicationDestination(server="https://prod"),
+        ApplicationDestination(name=CLUSTER["name"]),
+    ):
+        with pytest.raises(DestinationError, match="Secret c, key config") as refused:
+            clusters.resolve(destination)
+        assert refused.value.reason == "broken"
 
 
 def test_unsubscribing_ends_the_notices() -> None:

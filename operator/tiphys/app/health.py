@@ -43,7 +43,7 @@ class ApiHealth:
 
 def broken_clusters(settings: Settings, apps: Iterable[Application]) -> str:
     """The clusters in use whose Secrets cannot be read, and why; ``""`` if there are none."""
-    if not settings.clusters.broken:
+    if not (settings.clusters.broken or settings.clusters.broken_names):
         return ""
     found = []
     for destination in {app.spec.destination for app in apps}:

@@ -159,6 +159,8 @@ class Clusters(msgspec.Struct, frozen=True):
     broken: Mapping[str, str] = {}
     """Server URL → why its Secret cannot be used (no secret in the text)."""
     in_cluster_enabled: bool = True
+    broken_names: Mapping[str, str] = {}
+    """Name → the same; who names such a cluster must not be told that there is none."""
 
     @classmethod
     def of(
@@ -167,6 +169,7 @@ class Clusters(msgspec.Struct, frozen=True):
         *,
         in_cluster_enabled: bool = True,
         broken: Mapping[str, str] | None = None,
+        broken_names: Mapping[str, str] | None = None,
     ) -> "Clusters":
         """Index clusters; of several with one server the first is taken."""
         by_server: dict[str, Cluster] = {}
@@ -177,7 +180,7 @@ class Clusters(msgspec.Struct, frozen=True):
         broken = {server: why for server, why in (broken or {}).items() if server not in by_server}
         if in_cluster_enabled and IN_CLUSTER_SERVER not in broken:
             by_server.setdefault(IN_CLUSTER_SERVER, IMPLICIT_IN_CLUSTER)
-        return cls(by_server, broken, in_cluster_enabled)
+        return cls(by_server, broken, in_cluster_enabled, broken_names or {})
 
     def all(self) -> tuple[Cluster, ...]:
         """Every usable cluster, by server URL."""
@@ -240,6 +243,8 @@ class Clusters(msgspec.Struct, frozen=True):
 
     def _by_name(self, name: str) -> Cluster:
         found = [cluster for cluster in self.all() if cluster.name == name]
+        if not found and name in self.broken_names:
+            raise DestinationError(self.broken_names[name], "broken")
         if not found:
             raise DestinationError(f"there are no clusters with this name: {name}")
         if len(found) > 1:

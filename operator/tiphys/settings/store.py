@@ -280,14 +280,22 @@ class SettingsStore:
         return (self._secrets[name] for name in sorted(self._secrets))
 
     def _clusters(self, main: Mapping[str, str]) -> Clusters:
-        clusters, broken = [], {}
+        clusters = []
+        broken: dict[str, str] = {}
+        broken_names: dict[str, str] = {}
         for secret in self._sorted_secrets():
             if secret.cluster is not None:
                 clusters.append(secret.cluster)
-            elif secret.kind == "cluster" and secret.server:
-                broken[secret.server] = "; ".join(f"{key}: {why}" for key, why in secret.problems.items())
+            elif secret.kind == "cluster":
+                why = "; ".join(f"{key}: {why}" for key, why in secret.problems.items())
+                if secret.server:
+                    broken[secret.server] = why
+                if name := secret.data.get("name", ""):
+                    broken_names[name] = why
         enabled = main.get("cluster.inClusterEnabled") != "false"
-        return Clusters.of(tuple(clusters), in_cluster_enabled=enabled, broken=broken)
+        return Clusters.of(
+            tuple(clusters), in_cluster_enabled=enabled, broken=broken, broken_names=broken_names
+        )
 
     def _repositories(self) -> Repositories:
         groups: dict[str, list[Repository]] = {}
