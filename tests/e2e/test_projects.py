@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,6 +63,48 @@ def test_a_missing_project(story: Story) -> None:
     story.commit({"app/one.yaml": config_map("one")})
     story.create_application(project="absent")
     story.wait_condition("InvalidSpecError", "Application referencing project absent which does not exist")
+
+
+@pytest.fixture
+def theirs(new_story: Callable[[], Story]) -> Story:
+    """A repository of others."""
+    other = new_story()
+    other.commit(
+        {
+            "app/theirs.yaml": config_map("theirs"),
+            "app/hook.yaml": config_map("hook", annotations={"argocd.argoproj.io/hook": "PostDelete"}),
+        }
+    )
+    return other
+
+
+def test_an_operation_brings_no_source_that_is_not_permitted(story: Story, theirs: Story) -> None:
+    """applications.md 6, 16: ``.operation`` is written by whoever may write Applications."""
+    story.commit({"app/one.yaml": config_map("one")})
+    name = project(story, sourceRepos=[f"file://{story.repository}"])
+    story.create_application(project=name)
+    story.wait("compared", sync_status)
+    url = f"file://{theirs.repository}"
+    why = f"InvalidSpecError: application repo {url} is not permitted in project '{name}'"
+    source = {"repoURL": url, "path": "app", "targetRevision": "main"}
+    for own in ({"source": source}, {"sources": [story.get()["spec"]["source"], source]}):
+        story.sync(**own)
+        assert story.wait_operation("Error")["message"] == why
+    assert story.object("configmap", "theirs") is None
+    assert story.get()["status"]["sync"]["status"] == "OutOfSync"
+
+
+def test_a_deletion_renders_no_source_that_is_not_permitted(story: Story, theirs: Story) -> None:
+    """applications.md 13.4, 16: its hooks would show what is in a repository of others."""
+    story.commit({"app/one.yaml": config_map("one")})
+    name = project(story, sourceRepos=[f"file://{story.repository}"])
+    url = f"file://{theirs.repository}"
+    finalizers = ["post-delete-finalizer.argocd.argoproj.io"]
+    story.create_application(project=name, source={"repoURL": url}, metadata={"finalizers": finalizers})
+    story.wait_condition("InvalidSpecError", "is not permitted in project")
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--wait=false")
+    story.wait_condition("DeletionError", f"application repo {url} is not permitted in project '{name}'")
+    assert story.object("configmap", "hook") is None
 
 
 def test_a_project_stays_until_no_application_uses_it(story: Story) -> None:

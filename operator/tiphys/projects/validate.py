@@ -5,6 +5,8 @@ texts, in its order and stopping where it stops; ``normalize_spec`` is 3.3. Both
 controller on every full look and by the API before it writes.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tiphys.projects.permission import permits_destination, permits_source, permits_wherever_it_is
@@ -121,9 +123,17 @@ def _source_problems(spec: ApplicationSpec, project: AppProject) -> tuple[list[s
         incomplete = _incomplete(source, several=spec.has_multiple_sources)
         if incomplete:
             return [*found, incomplete], True
-        if not permits_source(project, source.repo_url):
-            found.append(_not_permitted("application repo", source.repo_url, project))
+        found += source_problems((source,), project)
     return found, False
+
+
+def source_problems(sources: Iterable[ApplicationSource], project: AppProject) -> list[str]:
+    """What is said of sources that the project does not permit."""
+    return [
+        _not_permitted("application repo", source.repo_url, project)
+        for source in sources
+        if not permits_source(project, source.repo_url)
+    ]
 
 
 def _incomplete(source: ApplicationSource, *, several: bool) -> str:

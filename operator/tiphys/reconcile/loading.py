@@ -7,6 +7,7 @@ import msgspec
 
 from tiphys.compare.targets import TargetError
 from tiphys.projects.impersonation import ImpersonationError
+from tiphys.projects.validate import source_problems
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.desired import Desired, DesiredRequest, DesiredStateError, UnverifiedSources
@@ -70,7 +71,11 @@ async def load_desired(
 
     ``manifests`` are those of a local sync: they stand for what the sources would render.
     ``max_age``: seconds that the repository's last answer may be old; None: as long as its cycle.
+    Nothing is loaded from where the project permits nothing: operations bring sources of their own, and
+    what is being deleted was not looked at before.
     """
+    if forbidden := source_problems(sources, situation.project):
+        return None, [(kinds.INVALID_SPEC_ERROR, text) for text in forbidden]
     request = await desired_request(
         situation, handle, sources=sources, revisions=revisions, max_age=max_age, no_cache=no_cache
     )
