@@ -89,6 +89,11 @@ STREAMS = {
     "pretty": json.dumps(JSON_ISSUER, indent=4) + "\n" + json.dumps(JSON_ISSUER, indent=4),
     "on one line": json.dumps(JSON_ISSUER) + json.dumps(JSON_ISSUER),
     "list": json.dumps({"apiVersion": "v1", "kind": "List", "items": [JSON_ISSUER, JSON_ISSUER]}),
+    "array": json.dumps([JSON_ISSUER, JSON_ISSUER], indent=1),
+    "arrays": f"---\n{json.dumps([JSON_ISSUER])}\n---\n{json.dumps([JSON_ISSUER])}\n---\n[]\n",
+    "list in a list": json.dumps(
+        {"kind": "List", "items": [{"kind": "List", "items": [JSON_ISSUER]}, {"kind": "List"}, JSON_ISSUER]}
+    ),
     "typed list": json.dumps(
         {"apiVersion": "cert-manager.io/v1", "kind": "IssuerList", "items": [BARE, BARE]}, indent=1
     ),
@@ -120,6 +125,54 @@ def test_a_bad_document_costs_only_itself() -> None:
     assert lines(result) == [HEALTHY, HEALTHY]
     assert result.exit_code == 1
     assert result.stderr.count("part") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("kind: Pod\nmetadata: x", "metadata of a Pod is no object"),
+        ("kind: Pod\nmetadata: {name: 3}", "metadata.name of a Pod is no text"),
+        ("kind: Pod\napiVersion: [v1]", "apiVersion of a Pod is no text"),
+        ("kind: List\nitems: [3]", "items[0] is no object"),
+        ("kind: List\nitems: [{}]", "an object without kind"),
+        ("[3]", "items[0] is no object"),
+        ("- kind: Pod", "cannot unmarshal array"),
+    ],
+)
+def test_what_is_no_object_costs_only_itself(text: str, complaint: str) -> None:
+    result = call("health", "-", stdin=f"{text}\n---{ISSUER}")
+    assert lines(result) == [HEALTHY]
+    assert result.exit_code == 1
+    assert result.stderr.startswith("-: part 1: ")
+    assert complaint in result.stderr
+
+
+def test_a_kind_that_is_named_like_a_list() -> None:
+    text = '{"apiVersion": "x.io/v1", "kind": "AllowList", "metadata": {"name": "a"}, "items": ["b"]}'
+    (found,) = lines(call("health", "-", stdin=text))
+    assert found["kind"] == "AllowList"
+
+
+def test_texts_and_numbers_that_json_hardly_holds() -> None:
+    text = '{"apiVersion": "v1", "kind": "Pod", "status": {"phase": "Pending", "message": "\\ud800"}}'
+    (found,) = lines(call("health", "-", stdin=text))
+    assert found["status"] == "Progressing"
+    fields = '"spec": {"jobTemplate": {"spec": {"x": 123456789012345678901234567890}}}'
+    cron = f'{{"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {{"name": "c"}}, {fields}}}'
+    assert call("action", "create-job", "-", stdin=cron).exit_code == 0
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert call("health", str(tmp_path)).exit_code == 2
+
+
+@pytest.mark.parametrize("data", ["[1]", "{resource.customizations: 3}"])
+def test_settings_that_are_no_texts(tmp_path: Path, data: str) -> None:
+    path = tmp_path / "cm.yaml"
+    path.write_text(f"kind: ConfigMap\ndata: {data}")
+    result = call("health", "-", "--settings", str(path), stdin=ISSUER)
+    assert result.exit_code == 1
+    assert "texts by key" in result.stderr
 
 
 def test_settings_are_tried(settings: str) -> None:

@@ -1,10 +1,12 @@
 """What the commands about objects share: reading objects and settings, writing JSON lines.
 
-Objects come as YAML or JSON, many in a file, Lists taken apart, and are handed on as soon as they
-are complete, so that a pipe (``kubectl get -w -o json``) is answered while it runs. A document
-that cannot be read is told on stderr and costs the exit status, not the objects around it.
+Objects come as YAML or JSON, many in a file, Lists and JSON arrays taken apart, and are handed on
+as soon as they are complete, so that a pipe (``kubectl get -w -o json``) is answered while it runs.
+A document that cannot be read, or is no object of Kubernetes, is told on stderr and costs the exit
+status, not the objects around it.
 """
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +21,9 @@ from tiphys.settings.model import ResourceOverride
 from tiphys.settings.problems import Problems
 from tiphys.sources.yamlgo import YamlError, iterate_documents
 
-FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))
+FILES = click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True)
+)
 SETTINGS = click.option(
     "--settings",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -35,7 +39,11 @@ class Output:
         self._stream = sys.stdout.buffer
 
     def line(self, value: Mapping[str, Any]) -> None:
-        self._stream.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+        try:
+            written = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:  # halves of surrogate pairs, numbers beyond 64 bits
+            written = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+        self._stream.write(written)
 
     def flush(self) -> None:
         self._stream.flush()
@@ -65,8 +73,11 @@ def read_settings(path: Path | None) -> Mapping[str, ResourceOverride]:
         raise click.ClickException(f"{path}: {error}") from None
     if len(found) != 1 or found[0].get("kind") != "ConfigMap":
         raise click.ClickException(f"{path}: expected one ConfigMap")
+    data = found[0].get("data") or {}
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise click.ClickException(f"{path}: the data of a ConfigMap are texts by key")
     problems = Problems()
-    overrides = read_overrides(found[0].get("data") or {}, {}, problems)
+    overrides = read_overrides(data, {}, problems)
     if problems.found:
         lines = [f"{key}: {why}" for key, why in problems.found.items()]
         raise click.ClickException("\n".join([f"{path} cannot be used:", *lines]))
@@ -80,7 +91,11 @@ def read_objects(files: Iterable[str], output: Output) -> Iterator[Manifest]:
             for number, chunk in enumerate(_chunks(stream), 1):
                 try:
                     for manifest in _documents(chunk, file):
-                        yield from _taken_apart(manifest)
+                        for found in _taken_apart(manifest):
+                            if isinstance(found, str):
+                                output.complain(f"{file}: part {number}: {found}")
+                            else:
+                                yield found
                 except YamlError as error:
                     output.complain(f"{file}: part {number}: {error}")
                 output.flush()
@@ -110,25 +125,54 @@ def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 def _documents(chunk: bytes, where: str) -> Iterator[Manifest]:
     """Objects of a part; plain JSON takes the fast way, everything else is read as Go reads it."""
-    if chunk.startswith(b"{"):
+    if chunk.startswith((b"{", b"[", b"---")):
         try:
-            value = orjson.loads(chunk)
+            value = orjson.loads(chunk.removeprefix(b"---"))
         except orjson.JSONDecodeError:
             value = None
         if isinstance(value, dict) and isinstance(value.get("kind"), str) and value["kind"]:
             yield value
             return
+        if isinstance(value, list):
+            yield {"apiVersion": "v1", "kind": "List", "items": value}
+            return
     yield from iterate_documents(chunk, where)
 
 
-def _taken_apart(manifest: Manifest) -> Iterator[Manifest]:
+def _taken_apart(manifest: Manifest) -> Iterator[Manifest | str]:
+    """The objects of a List, also of Lists in it, or the object itself; a text says what is none."""
+    problem = _problem(manifest)
+    if problem:
+        yield problem
+        return
     kind, items = manifest["kind"], manifest.get("items")
+    if kind == "List" and items is None:
+        return
     if not kind.endswith("List") or not isinstance(items, list):
         yield manifest
         return
-    for item in items:
+    if kind != "List" and not all(isinstance(item, dict) for item in items):  # a kind of this name
+        yield manifest
+        return
+    for position, item in enumerate(items):
         if not isinstance(item, dict):
+            yield f"items[{position}] is no object"
             continue
         if not item.get("kind") and kind != "List":
             item = {"apiVersion": manifest.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
-        yield item
+        yield from _taken_apart(item)
+
+
+def _problem(manifest: Manifest) -> str:
+    """Why a map is no object of Kubernetes; empty when it is one."""
+    if not isinstance(manifest.get("kind"), str) or not manifest["kind"]:
+        return "an object without kind"
+    if not isinstance(manifest.get("apiVersion") or "", str):
+        return f"apiVersion of a {manifest['kind']} is no text"
+    metadata = manifest.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        return f"metadata of a {manifest['kind']} is no object"
+    for name in ("name", "namespace"):
+        if not isinstance(metadata.get(name) or "", str):
+            return f"metadata.{name} of a {manifest['kind']} is no text"
+    return ""

@@ -37,9 +37,11 @@ def assess(
         host: runs scripts; one per process unless given.
         bundled: rules in place of the bundled tables.
     """
-    metadata = manifest.get("metadata") or {}
-    if metadata.get("deletionTimestamp") and HOOK_FINALIZER not in (metadata.get("finalizers") or ()):
-        return Health(PROGRESSING, "Pending deletion")
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("deletionTimestamp"):
+        finalizers = metadata.get("finalizers")
+        if not isinstance(finalizers, list) or HOOK_FINALIZER not in finalizers:
+            return Health(PROGRESSING, "Pending deletion")
     gvk = gvk_of(manifest)
     if overrides:
         override = find_override(gvk.group_kind, overrides)
