@@ -116,6 +116,12 @@ def test_structure(text: str, value: object) -> None:
     assert load_value(text.encode(), "f") == value
 
 
+def test_halves_of_surrogate_pairs_in_json() -> None:  # 5
+    text = b'{"kind": "A", "a": "\\ud800 \\ud83d\\ude00", "b": {"\\udfff": ["\\udc00x"]}}'
+    expected = {"kind": "A", "a": "\ufffd \U0001f600", "b": {"\ufffd": ["\ufffdx"]}}
+    assert load_documents(text, "f") == [expected]
+
+
 def test_utf_16() -> None:  # 4
     assert load_documents("kind: Ä".encode("utf-16"), "f") == [{"kind": "Ä"}]
 

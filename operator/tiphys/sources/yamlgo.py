@@ -149,7 +149,21 @@ def _json_stream(text: bytes) -> Iterator[tuple[Any, bytes]]:
         except (ValueError, RecursionError):
             yield _UNPARSED, source[position:].encode()
             return
-        yield value, b""
+        yield _whole(value) if "\\u" in source else value, b""
+
+
+def _whole(value: Any) -> Any:
+    """A JSON value with U+FFFD for halves of surrogate pairs, as Go's reader has it: such texts
+    could not be written again."""
+    if isinstance(value, str):
+        return (
+            value
+            if value.isascii()
+            else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        )
+    if isinstance(value, dict):
+        return {_whole(name): _whole(item) for name, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 _SEPARATOR = re.compile(rb"^---(.*)$", re.MULTILINE)

@@ -76,7 +76,7 @@ def test_create_job() -> None:
 
 
 def test_create_workflow() -> None:
-    fields = "spec: {workflowMetadata: {annotations: {a: b}}, workflowSpec: {entrypoint: e}}"
+    fields = "spec: {workflowMetadata: {annotations: {a: b}, finalizers: [f]}, workflowSpec: {entrypoint: e}}"
     (impacted,) = run_action(obj("argoproj.io/CronWorkflow", fields), "create-workflow", now=NOW)
     assert impacted.operation == "create"
     workflow = impacted.manifest
@@ -86,6 +86,7 @@ def test_create_workflow() -> None:
     assert metadata["labels"] == {"workflows.argoproj.io/cron-workflow": "x"}
     assert metadata["annotations"] == {"a": "b", "workflows.argoproj.io/scheduled-time": STAMP}
     assert metadata["ownerReferences"][0]["uid"] == "u"
+    assert ("finalizers" in metadata, workflow["finalizers"]) == (False, ["f"])
 
 
 def test_a_workflow_goes_to_the_controller_of_its_cron_workflow() -> None:

@@ -45,11 +45,16 @@ def create_job(obj: Manifest, call: Call) -> tuple[Impacted, ...]:
 
 
 def create_workflow(obj: Manifest, call: Call) -> tuple[Impacted, ...]:
-    """``argoproj.io/CronWorkflow``: a Workflow of its specification, now."""
+    """``argoproj.io/CronWorkflow``: a Workflow of its specification, now.
+
+    As in the reference, the template's finalizers stand beside the metadata, where the API server
+    drops them.
+    """
     spec = obj.get("spec") or {}
+    template = spec.get("workflowMetadata") or {}
     when = call.now.astimezone(UTC)
     name = obj["metadata"].get("name", "")
-    metadata = _metadata(obj, f"{name}-{when:%Y%m%d%H%M}", spec.get("workflowMetadata") or {})
+    metadata = _metadata(obj, f"{name}-{when:%Y%m%d%H%M}", template)
     labels = metadata.setdefault("labels", {})
     labels["workflows.argoproj.io/cron-workflow"] = name
     instance = (obj["metadata"].get("labels") or {}).get(_INSTANCE)
@@ -63,6 +68,7 @@ def create_workflow(obj: Manifest, call: Call) -> tuple[Impacted, ...]:
         "apiVersion": _WORKFLOWS,
         "kind": "Workflow",
         "metadata": metadata,
+        "finalizers": list(template.get("finalizers") or ()),
         "spec": without_empty(spec.get("workflowSpec") or {}),
     }
     return (Impacted(CREATE, workflow),)
