@@ -59,7 +59,8 @@ class Metered:
         async def counted(*args: Any, **kwargs: Any) -> Any:
             if self.dead:
                 raise Killed
-            self.log.append(f"{name} {_object_of(args)}")
+            asked = "dry-run " if kwargs.get("dry_run") else ""
+            self.log.append(f"{asked}{name} {_object_of(args)}")
             self.dead = dying = len(self.log) == self.kill_at
             if dying and not self.kill_after_sending:
                 raise Killed

@@ -254,7 +254,11 @@ async def test_roles_go_through_auth_reconcile(client: ClusterClient, namespace:
     rig.targets = [role("r", "get"), binding("b", "other")]
     assert (await rig.finish()).phase == "Succeeded"
     assert "reconciliation required recreate" in rig.messages()["RoleBinding/b"]
-    assert rig.client.log == ["delete RoleBinding/b", "create RoleBinding/b"]
+    assert rig.client.log == [
+        "dry-run create RoleBinding/b",
+        "delete RoleBinding/b",
+        "create RoleBinding/b",
+    ]
 
 
 async def test_a_role_in_a_missing_namespace(client: ClusterClient) -> None:

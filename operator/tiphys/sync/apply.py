@@ -36,12 +36,11 @@ from tiphys.sync.options import (
 from tiphys.sync.ownership import is_terminating
 from tiphys.sync.plan import gvk_and_name
 from tiphys.sync.proof import covers, owns_exactly
+from tiphys.sync.recreating import has_left, make_way
 
 ATTEMPTS = 5
 CRD_ESTABLISHED_SECONDS = 3.0
 CRD_POLL_SECONDS = 0.1
-DELETION_SECONDS = 1.0
-DELETION_POLL_SECONDS = 0.05
 
 
 class Way(Enum):
@@ -159,7 +158,7 @@ class Applier:
                     if dry_run:
                         return Applied(True, prefix + self._text(target, "configured"))
                     # nothing depends on a binding: no need to wait for its dependents
-                    await self._delete(target, known, "Background")
+                    await make_way(self.cluster, with_last_applied(target), known, "Background")
                     known = None
             try:
                 applied = await self._apply_once(
@@ -172,8 +171,9 @@ class Applier:
                 if force and known is not None and _asks_for_force(error):
                     if dry_run:
                         return Applied(True, prefix + self._text(target, "configured"))
-                    await self._delete(target, known)
-                    if not await self._gone(target):
+                    policy = self.options.propagation_policy
+                    await make_way(self.cluster, with_last_applied(target), known, policy)
+                    if not await has_left(self.cluster, target):
                         return Applied(True, messages.waiting_for_deletion(target), pending=True)
                     known, created = None, "configured"
                     continue
@@ -289,8 +289,8 @@ class Applier:
                 if self._is_new(known) and covers(target, known):
                     return Applied(True, self._text(target, "replaced"))
                 if not is_terminating(known):
-                    await self._delete(target, known)
-                if not await self._gone(target):
+                    await make_way(self.cluster, target, known, self.options.propagation_policy)
+                if not await has_left(self.cluster, target):
                     return Applied(True, messages.waiting_for_deletion(target), pending=True)
                 known = None
             try:
@@ -342,28 +342,6 @@ class Applier:
             return await self.cluster.get(*gvk_and_name(target))
         except NotFound:
             return None
-
-    async def _delete(self, target: Manifest, live: Manifest | None, policy: str = "") -> None:
-        uid = (live.get("metadata") or {}).get("uid") if live is not None else None
-        try:
-            await self.cluster.delete(
-                *gvk_and_name(target),
-                propagation_policy=policy or self.options.propagation_policy,
-                uid=uid,
-            )
-        except NotFound:
-            return
-
-    async def _gone(self, target: Manifest) -> bool:
-        """Whether a deleted object has left; looked at for a moment, the step comes back otherwise."""
-        try:
-            async with asyncio.timeout(DELETION_SECONDS):
-                while True:
-                    if await self.read(target) is None:
-                        return True
-                    await asyncio.sleep(DELETION_POLL_SECONDS)
-        except TimeoutError:
-            return False
 
     async def _established(self, crd: Manifest) -> None:
         """Waits until a written definition is served; running into the limit is no failure."""
