@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,6 +13,12 @@ from tests.e2e.test_hooks_and_waves import job
 from tests.e2e.test_projects import project
 
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
+
+
+@pytest.fixture
+def cleanup() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
 
 
 def delete(story: Story) -> None:
@@ -148,3 +156,30 @@ def test_an_application_that_manages_itself_and_others(story: Story) -> None:
     delete(story)
     assert story.object("configmap", "one") is None
     assert story.object("configmap", "two") is None
+
+
+def test_a_destination_that_is_not_permitted_any_more(story: Story, cleanup: ExitStack) -> None:
+    """applications.md 13.3, 16: of what has no namespace nothing goes or is made there."""
+    role = f"{story.name}-role"
+    cleanup.callback(story.kubectl, "delete", "clusterrole", role, "--ignore-not-found")
+    hook = {"argocd.argoproj.io/hook": "PostDelete"}
+    cluster_role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []}
+    story.commit(
+        {
+            "app/one.yaml": config_map("one"),
+            "app/role.json": json.dumps({**cluster_role, "metadata": {"name": role}}),
+            "app/hook.json": json.dumps(
+                {**cluster_role, "metadata": {"name": f"{role}-hook", "annotations": hook}}
+            ),
+        }
+    )
+    name = project(story)
+    story.create_application(project=name, metadata={"finalizers": [RESOURCES]}, syncPolicy=story.automated())
+    story.wait_synced()
+    project(story, destinations=[{"server": "https://elsewhere.example", "namespace": "*"}])
+    story.wait_condition("InvalidSpecError", "do not match any of the allowed destinations")
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--wait=false")
+    story.wait_condition("DeletionError", "do not match any of the allowed destinations")
+    assert story.object("configmap", "one")
+    story.kubectl("get", "clusterrole", role)
+    assert not story.kubectl("get", "clusterrole", f"{role}-hook", "--ignore-not-found", "-o", "name").strip()

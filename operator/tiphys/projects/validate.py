@@ -60,8 +60,7 @@ def validate_application(
         namespace=spec.destination.namespace,
         scoped_clusters=settings.clusters.in_project(project.name),
     ):
-        shown = destination.name if spec.destination.name else destination.server
-        found.append(_no_destination(shown, app, project))
+        found.append(no_destination(app, project, destination))
     return _conditions(found)
 
 
@@ -83,6 +82,11 @@ def destination_problem(
     ):
         return problem.message
     return _no_destination(asked.name or server, app, project)
+
+
+def no_destination(app: Application, project: AppProject, cluster: Cluster) -> str:
+    """What is said of a destination that the project does not permit."""
+    return _no_destination(cluster.name if app.spec.destination.name else cluster.server, app, project)
 
 
 def _no_destination(shown: str, app: Application, project: AppProject) -> str:

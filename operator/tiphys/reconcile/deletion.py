@@ -5,7 +5,7 @@ error becomes the condition ``DeletionError`` and a Warning; nothing is given up
 is taken off before its work is done, except where the destination no longer exists at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -15,7 +15,8 @@ from tiphys.health.model import Health
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, KubeError
 from tiphys.projects.impersonation import ImpersonationError
-from tiphys.projects.permission import live_permission
+from tiphys.projects.permission import live_permission, permits_destination
+from tiphys.projects.validate import no_destination
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.assembling import conditions_into
 from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
@@ -170,8 +171,10 @@ async def _advance(
     return await engine.cascade(client, live, cascade_rules(situation))
 
 
-async def _forbidden(situation: Situation, handle: ClusterHandle, targets: Iterable[Manifest]) -> str:
+async def _forbidden(situation: Situation, handle: ClusterHandle, targets: Sequence[Manifest]) -> str:
     """Why the project forbids delete hooks, ``""`` if it does not: a deletion may do what a sync may."""
+    if targets and not _is_permitted_there(situation):
+        return no_destination(situation.app, situation.project, situation.cluster)
     discovery, permitted = await handle.client.discovery(), permission(situation)
     whys: list[str] = []
     for target in targets:
@@ -181,11 +184,31 @@ async def _forbidden(situation: Situation, handle: ClusterHandle, targets: Itera
     return "; ".join(whys)
 
 
+def _is_permitted_there(situation: Situation) -> bool:
+    """Whether the project permits the destination: nobody looked at the spec before a deletion."""
+    return permits_destination(
+        situation.project,
+        server=situation.cluster.server,
+        name=situation.cluster.name,
+        namespace=situation.app.spec.destination.namespace,
+        scoped_clusters=situation.settings.clusters.in_project(situation.project.name),
+    )
+
+
+def _permission(situation: Situation) -> Callable[[ResourceKey], bool]:
+    """Which live objects the project lets a deletion touch; none without a namespace in a cluster where
+    the application may not be."""
+    permitted = live_permission(situation.project, situation.cluster)
+    if _is_permitted_there(situation):
+        return permitted
+    return lambda key: bool(key.namespace) and permitted(key)
+
+
 def cascade_rules(situation: Situation) -> CascadeRules:
     """Which objects of an Application go, and how."""
     app = situation.app
     policy = app.spec.sync_policy
-    permitted = live_permission(situation.project, situation.cluster)
+    permitted = _permission(situation)
     approved = approval_time(app.metadata.annotations.get(DELETION_APPROVED, ""))
     return CascadeRules(
         app=app.key,
@@ -217,7 +240,7 @@ async def _live_objects(handle: ClusterHandle, situation: Situation) -> list[Man
         UnreadableObject: one of them cannot be decoded, so nobody knows whether it may be deleted.
     """
     objects: list[Manifest] = []
-    permitted = live_permission(situation.project, situation.cluster)
+    permitted = _permission(situation)
     for key, record in list(handle.cache.managed(situation.instance).items()):
         if not record.is_root or not permitted(key):
             continue
