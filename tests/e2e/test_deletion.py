@@ -161,7 +161,7 @@ def test_an_application_that_manages_itself_and_others(story: Story) -> None:
 def test_a_destination_that_is_not_permitted_any_more(story: Story, cleanup: ExitStack) -> None:
     """applications.md 13.3, 16: of what has no namespace nothing goes or is made there."""
     role = f"{story.name}-role"
-    cleanup.callback(story.kubectl, "delete", "clusterrole", role, "--ignore-not-found")
+    cleanup.callback(story.kubectl, "delete", "clusterrole", role, f"{role}-hook", "--ignore-not-found")
     hook = {"argocd.argoproj.io/hook": "PostDelete"}
     cluster_role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []}
     story.commit(
