@@ -188,7 +188,8 @@ def test_hosts_sum_requests_of_own_and_other_pods() -> None:
     host = HostDetails({"cpu": 4000, "memory": 0}, {"osImage": "os"}, {"zone": "a", "secret": "b"})
     store.put(live("Node", "node-1", namespace="", info=NodeInfo(host=host)))
     for name, cpu in (("own", "100"), ("other", "250")):
-        items = (InfoItem(name="Node", value="node-1"), InfoItem(name="cpu", value=cpu))
+        shown = (InfoItem(name="Node", value="a label"), InfoItem(name="cpu", value="a label, too"))
+        items = (*shown, InfoItem(name="Node", value="node-1"), InfoItem(name="cpu", value=cpu))
         store.put(live("Pod", name, info=NodeInfo(items)))
     nodes = resource_tree(store, [ResourceKey("", "Pod", "n", "own")], everything)
     found = hosts(store, nodes, frozenset({"zone"}))

@@ -139,8 +139,9 @@ def hosts(store: Store, nodes: Iterable[ResourceNode], allowed_labels: frozenset
             continue
         sums = (by_app if pod.key in own else by_neighbors)[name]
         for item in pod.info.items:
-            if item.name in HOST_RESOURCES:
-                sums[item.name] = sums.get(item.name, 0) + int(item.value or 0)
+            # A label that is shown (resource.customLabels) may have any name and any value.
+            if item.name in HOST_RESOURCES and item.value.isascii() and item.value.isdigit():
+                sums[item.name] = sums.get(item.name, 0) + int(item.value)
     found = []
     for name in sorted(names):
         record = store.get(ResourceKey(NODE.group, NODE.kind, "", name))
@@ -172,4 +173,4 @@ def _host_of(pod: LiveObject) -> str:
     """The Kubernetes node a Pod runs on, ``""``: none yet."""
     if pod.info is None:
         return ""
-    return next((item.value for item in pod.info.items if item.name == "Node"), "")
+    return next((item.value for item in reversed(pod.info.items) if item.name == "Node"), "")
