@@ -126,7 +126,7 @@ BAD = [
     (
         {"syncWindows": [WINDOW | {"schedule": "@daily"}]},
         "InvalidArgument",
-        "cannot parse schedule '@daily': expected exactly 5 fields, found 1: [@daily]",
+        "cannot parse schedule '@daily': parser does not accept descriptors: @daily",
     ),
     (
         {"syncWindows": [WINDOW | {"duration": "1d"}]},

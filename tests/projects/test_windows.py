@@ -54,6 +54,8 @@ def test_matching(selectors: dict[str, Any], expected: bool) -> None:
         ("0 12 * * *", "1h", "Europe/Amsterdam", "2026-07-11T10:15:00+00:00", True),  # summer time
         ("0 12 * * *", "1h", "Nowhere/City", "2026-03-11T12:30:00+00:00", True),  # unknown: UTC
         ("0 12 * * *", "1h", "", "2026-03-11T14:30:00+02:00", True),
+        ("TZ=Europe/Amsterdam 0 12 * * *", "1h", "", "2026-03-11T11:15:00+00:00", True),
+        ("CRON_TZ=Europe/Amsterdam 0 12 * * *", "1h", "UTC", "2026-03-11T12:15:00+00:00", False),
         # The night in which the clock goes from 2:00 to 3:00: the current offset counts.
         ("30 1 * * *", "2h", "Europe/Amsterdam", "2026-03-29T01:15:00+00:00", True),
         ("* * * * *", "0", "", "2026-03-11T12:30:30+00:00", False),

@@ -2,16 +2,17 @@
 
 Five fields: minute, hour, day of month, month, day of week (0 is Sunday, 7 is refused); each a
 list of ``*``, ``?``, ``a``, ``a-b``, with ``/step``; names of months and days. ``5/15`` means
-"from 5, every 15". If both day fields restrict, either suffices. Only a bare ``*`` counts as
-unrestricted: ``*/2`` restricts, where Debian's cron (and so the cron libraries of Python)
-takes it for a star. That difference, and the texts of errors, are why this is not a library;
-the tests hold it against one.
+"from 5, every 15". A time zone may stand in front (``TZ=Europe/Paris 0 9 * * *``, ``CRON_TZ=``).
+If both day fields restrict, either suffices. Only a bare ``*`` counts as unrestricted: ``*/2``
+restricts, where Debian's cron (and so the cron libraries of Python) takes it for a star. That
+difference, and the texts of errors, are why this is not a library; the tests hold it against one.
 """
 
 import calendar
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -35,6 +36,9 @@ _WEEKDAY = _Field(
 )
 
 
+_ZONE_PREFIXES = ("TZ=", "CRON_TZ=")
+
+
 class Cron(msgspec.Struct, frozen=True):
     """A parsed schedule: the values of each field, and which day fields are unrestricted."""
 
@@ -45,6 +49,8 @@ class Cron(msgspec.Struct, frozen=True):
     weekdays: frozenset[int]
     any_day: bool
     any_weekday: bool
+    zone: ZoneInfo | None = None
+    """Whose local times these are, if the schedule says so."""
 
     def last_before(self, moment: datetime, earliest: datetime) -> datetime | None:
         """The latest start that is before ``moment`` and after ``earliest``; both ends excluded.
@@ -77,10 +83,17 @@ def parse_cron(schedule: str) -> Cron:
     """Parse a schedule of five fields.
 
     Raises:
-        CronError: the number of fields or one of them is wrong.
+        CronError: the number of fields or one of them is wrong, or the time zone is unknown.
     """
     if not schedule:
         raise CronError("empty spec string")
+    zone = None
+    if schedule.startswith(_ZONE_PREFIXES):
+        place, _, schedule = schedule.partition(" ")
+        zone = _zone(place.partition("=")[2])
+        schedule = schedule.strip()
+    if schedule.startswith("@"):
+        raise CronError(f"parser does not accept descriptors: {schedule}")
     fields = schedule.split()
     if len(fields) != 5:
         listed = " ".join(fields)
@@ -97,7 +110,15 @@ def parse_cron(schedule: str) -> Cron:
         weekdays[0],
         any_day=days[1],
         any_weekday=weekdays[1],
+        zone=zone,
     )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise CronError(f"provided bad location {name}: unknown time zone {name}") from None
 
 
 def _parse_field(text: str, field: _Field) -> tuple[frozenset[int], bool]:

@@ -75,6 +75,8 @@ def is_active(window: SyncWindow, now: datetime) -> bool:
     except (ValueError, OverflowError) as error:
         raise WindowError(window, f"cannot parse duration '{window.duration}': {error}") from None
     local = now.astimezone(zone_of(window.time_zone)).replace(tzinfo=None)
+    if cron.zone is not None:  # counts from there, as in the reference; nobody sets both
+        local = local.replace(tzinfo=UTC).astimezone(cron.zone).replace(tzinfo=None)
     try:
         earliest = local - duration
     except OverflowError:
