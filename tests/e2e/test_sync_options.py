@@ -92,6 +92,56 @@ def test_a_shared_resource_may_fail_the_sync(story: Story) -> None:
     assert [c["message"] for c in conditions(app) if c["type"] == "SharedResourceWarning"] == [warning]
 
 
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ({"apiVersion": "v1", "kind": "Secret"}, "resource :Secret is not permitted in project {project}"),
+        (
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []},
+            "resource rbac.authorization.k8s.io:ClusterRole is not permitted in project {project}",
+        ),
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "elsewhere"},
+            "namespace elsewhere is not permitted in project '{project}'",
+        ),
+    ],
+    ids=["a namespaced kind", "a cluster-scoped kind", "a namespace"],
+)
+@pytest.mark.parametrize("hook", [False, True], ids=["resource", "hook"])
+def test_what_the_project_forbids_ends_the_sync_before_it_begins(
+    story: Story, found: dict[str, Any], text: str, hook: bool
+) -> None:  # 10 step 7, 11 step 0, 18.1
+    project = f"{story.name}-project"
+    destination = {"server": "https://kubernetes.default.svc", "namespace": story.namespace}
+    story.apply(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AppProject",
+            "metadata": {"name": project, "namespace": story.control},
+            "spec": {
+                "sourceRepos": ["*"],
+                "destinations": [destination],
+                "namespaceResourceBlacklist": [{"group": "", "kind": "Sec*"}],
+            },
+        }
+    )
+    found = dict(found)
+    metadata = {"name": story.name, "annotations": {HOOK: "PostSync"} if hook else {}}
+    if namespace := found.pop("namespace", ""):
+        metadata["namespace"] = namespace
+    story.commit(
+        {"app/a.yaml": config_map("a"), "app/b.yaml": yaml.safe_dump({**found, "metadata": metadata})}
+    )
+    story.create_application(project=project)
+    state = sync_and_wait(story, "Failed")
+    told = text.format(project=project)
+    assert state["message"] == f"one or more synchronization tasks are not valid: {told}"
+    (entry,) = results(state).values()
+    assert (entry["status"], entry["message"]) == ("SyncFailed", told)
+    assert story.object("configmap", "a") is None
+    story.kubectl("delete", "appproject", project, "-n", story.control)
+
+
 def test_a_partial_sync_runs_no_hooks_and_leaves_no_history(story: Story) -> None:
     story.commit(
         {
