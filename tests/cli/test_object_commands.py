@@ -87,6 +87,8 @@ BARE = {name: value for name, value in JSON_ISSUER.items() if name not in ("apiV
 STREAMS = {
     "lines": json.dumps(JSON_ISSUER) + "\n\n" + json.dumps(JSON_ISSUER),
     "pretty": json.dumps(JSON_ISSUER, indent=4) + "\n" + json.dumps(JSON_ISSUER, indent=4),
+    "without indentation": json.dumps(JSON_ISSUER, indent=0) + "\n" + json.dumps(JSON_ISSUER, indent=0),
+    "documents without indentation": f"---\n{json.dumps(JSON_ISSUER, indent=0)}\n" * 2,
     "on one line": json.dumps(JSON_ISSUER) + json.dumps(JSON_ISSUER),
     "list": json.dumps({"apiVersion": "v1", "kind": "List", "items": [JSON_ISSUER, JSON_ISSUER]}),
     "array": json.dumps([JSON_ISSUER, JSON_ISSUER], indent=1),

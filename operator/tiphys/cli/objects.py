@@ -102,7 +102,10 @@ def read_objects(files: Iterable[str], output: Output) -> Iterator[Manifest]:
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Parts of a stream that are complete: JSON objects that end a line, or YAML between ``---``."""
+    """Parts of a stream that are complete: JSON objects that end a line, or YAML between ``---``.
+
+    Of JSON that is broken into lines without indentation, an object's end shows when the next begins.
+    """
     held: list[bytes] = []
     is_json = False
     for line in lines:
@@ -115,8 +118,15 @@ def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
             is_json = is_json or line.startswith(b"{")
         if not held and not line.strip():
             continue
+        if is_json and line.startswith(b"{") and held and held[-1].rstrip() == b"}":
+            yield b"".join(held)
+            held = []
         held.append(line)
-        if is_json and line.rstrip().endswith(b"}") and (line.startswith((b"}", b"{"))):
+        if is_json and line.rstrip().endswith(b"}") and line.startswith((b"}", b"{")):
+            first = 1 if held[0].startswith(b"---") else 0
+            below = held[first + 1 : first + 2]
+            if below and held[first].rstrip() == b"{" and not below[0].startswith((b" ", b"\t")):
+                continue
             yield b"".join(held)
             held, is_json = [], False
     if held:
