@@ -116,14 +116,14 @@ def test_status_of_a_resource(
     assert whole == overall
 
 
-def test_what_failed_to_load_is_unknown_and_what_has_no_status_keeps_none() -> None:  # 8.1, 8.2
+def test_where_something_failed_to_load_all_is_unknown() -> None:  # 8.1, 8.2, applications.md 11.2
     given = inputs()
     pairs = [
         paired(given, config("a"), live(config("a")), SAME),
         paired(given, None, live(config("h"), is_hook=True)),
     ]
     resources, whole = statuses(given, pairs, failed=True)
-    assert ({r.name: r.status for r in resources}, whole) == ({"a": "Unknown", "h": ""}, "Unknown")
+    assert ({r.name: r.status for r in resources}, whole) == ({"a": "Unknown", "h": "Unknown"}, "Unknown")
 
 
 def test_what_the_project_does_not_permit_is_unknown() -> None:  # 8.1

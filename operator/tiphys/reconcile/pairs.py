@@ -205,8 +205,8 @@ def statuses(
         namespaced = bool(key.namespace)
         if not permits_kind(inputs.project, key.group, key.kind, namespaced=namespaced, name=key.name):
             status = UNKNOWN
-        if failed and status:
-            status = UNKNOWN
+        if failed:
+            status = UNKNOWN  # of all, hooks too
         resources.append(
             ResourceStatus(
                 group=key.group,
