@@ -81,11 +81,13 @@ def test_a_jq_rule_ignores_one_container_only(story: Story) -> None:
 
 
 def test_a_malformed_rule_is_a_condition(story: Story) -> None:
-    story.commit({"app/one.yaml": config_map("one")})
+    revision = story.commit({"app/one.yaml": config_map("one")})
     rule = {"group": "", "kind": "ConfigMap", "jqPathExpressions": [".data["]}
     story.create_application(ignoreDifferences=[rule])
     app = story.wait_condition("ComparisonError", ".data[")
     assert sync_status(app) == "Unknown"
+    # What was loaded is told all the same (sync.md 8.4).
+    assert (app["status"]["sync"]["revision"], app["status"]["sourceType"]) == (revision, "Directory")
 
 
 def test_what_others_add_is_no_difference(story: Story) -> None:

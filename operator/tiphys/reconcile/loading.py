@@ -113,7 +113,7 @@ async def compare_now(
     no_cache: bool = False,
 ) -> Comparison:
     """Compare with the live state as the cache has it at this moment."""
-    app = situation.app
+    app, loaded = situation.app, desired
     try:
         rules = rules_of(services, situation, server_side_diff=services.options.server_side_diff)
     except IgnoreRuleError as error:
@@ -132,7 +132,7 @@ async def compare_now(
             dry_runner = client_for(situation, handle, enforced=situation.settings.impersonation_enforced)
         except ImpersonationError as error:
             found, desired = [*found, (kinds.UNKNOWN_ERROR, str(error))], None
-    return await services.comparer.compare(
+    comparison = await services.comparer.compare(
         ComparisonInputs(
             app=app,
             instance=situation.instance,
@@ -151,3 +151,7 @@ async def compare_now(
             persist_health=services.options.persist_health,
         )
     )
+    if loaded is None or desired is not None:
+        return comparison
+    # What could not be compared was loaded all the same.
+    return msgspec.structs.replace(comparison, revisions=loaded.revisions, source_types=loaded.source_types)
