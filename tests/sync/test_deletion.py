@@ -257,3 +257,10 @@ async def test_hooks_that_leave_their_name_to_the_server_run_once(
 
     await done(clean)
     assert await live_of(client, namespace, *seen.values()) == []
+
+
+@pytest.mark.controlplane
+async def test_a_delete_hook_whose_namespace_is_gone_is_an_error(client: ClusterClient) -> None:
+    hook = placed(config("h", annotations={HOOK: "PostDelete"}), "nowhere")
+    progress = await run_delete_hooks(client, "PostDelete", [hook], {}, app_uid="u", assess=assess)
+    assert (progress.done, progress.error) == (False, 'namespaces "nowhere" not found')

@@ -99,16 +99,17 @@ async def run_delete_hooks(
                     created.append(Awaited(key_of(target)))
                     continue
                 except AlreadyExists:
-                    known = await cluster.get(*gvk_and_name(target))
+                    known = await _read(cluster, target)
+            if known is None:
+                # vanished between two requests: the next pass creates it
+                created.append(Awaited(key_of(target)))
+                continue
             if annotations_of(known).get(HOOK_STAMP, stamp) != stamp:
                 if not is_terminating(known):
                     known = await delete_object(cluster, known, "Foreground") or known
                 created.append(_awaited(known, key_of(target)))
                 continue
             found.append(known)
-    except NotFound:
-        # vanished between two requests: the next pass creates it
-        return Progress(False, tuple(created), f"creating {hook_type} hooks", writes=tuple(writes))
     except CLUSTER_ERRORS as error:
         return Progress(False, error=_prefixed(hook_type, describe(error)), writes=tuple(writes))
     if created:
@@ -124,6 +125,13 @@ async def run_delete_hooks(
         awaited = tuple(_awaited(manifest) for manifest in running)
         return Progress(False, awaited, f"waiting for {hook_type} hooks")
     return DONE
+
+
+async def _read(cluster: SyncCluster, target: Manifest) -> Manifest | None:
+    try:
+        return await cluster.get(*gvk_and_name(target))
+    except NotFound:
+        return None
 
 
 async def _fail_hooks(cluster: SyncCluster, hook_type: str, failed: Sequence[Manifest]) -> Progress:
