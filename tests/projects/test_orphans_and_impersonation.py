@@ -102,6 +102,11 @@ def test_service_account(entries: list[dict[str, str]], namespace: str, user: st
             "failed to derive service account to impersonate: invalid glob pattern for destination server: ",
         ),
         (
+            [entry("sa", server="https://elsewhere", namespace="["), entry("sa")],
+            "failed to derive service account to impersonate: "
+            "invalid glob pattern for destination namespace: ",
+        ),
+        (
             [entry("sa", namespace="[")],
             "failed to derive service account to impersonate: "
             "invalid glob pattern for destination namespace: ",

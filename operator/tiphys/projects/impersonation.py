@@ -35,9 +35,10 @@ def impersonated_user(project: AppProject, app: Application, server: str, *, enf
     """
     namespace = app.spec.destination.namespace
     for entry in project.spec.destination_service_accounts:
-        if not _matches(entry.server, server, "server") or not _matches(
-            entry.namespace, namespace, "namespace"
-        ):
+        # Both are tried: a broken pattern is an error even where the other one does not match.
+        is_server = _matches(entry.server, server, "server")
+        is_namespace = _matches(entry.namespace, namespace, "namespace")
+        if not (is_server and is_namespace):
             continue
         account = entry.default_service_account
         if not account.strip() or _FORBIDDEN.intersection(account):
