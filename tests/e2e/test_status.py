@@ -216,6 +216,21 @@ def test_what_others_set_survives(story: Story) -> None:
     assert app["spec"]["info"] == [{"name": "url", "value": "https://x"}]
 
 
+@pytest.mark.usefixtures("no_polling")
+def test_a_spec_is_stored_in_its_normal_form_and_compared_once(story: Story) -> None:
+    """applications.md 3.3."""
+    story.commit({"app/one.yaml": config_map("one")})
+    empty: dict[str, Any] = {"helm": {}, "kustomize": {}, "directory": {"recurse": False, "jsonnet": {}}}
+    story.create_application(source=empty, syncPolicy={}, project="")
+    app = story.wait("compared", sync_status)
+    normal = {**story.application()["spec"]["source"]}
+    assert app["spec"]["source"] == app["status"]["sync"]["comparedTo"]["source"] == normal
+    assert app["spec"]["project"] == "default"
+    assert "syncPolicy" not in app["spec"]
+    story.refresh()
+    assert story.get()["metadata"]["generation"] == app["metadata"]["generation"] + 1
+
+
 def test_the_summary_is_of_the_whole_tree(story: Story) -> None:
     """applications.md 4, health-and-resources.md 9.5: also of what is wanted and was not synced yet."""
     pod = {

@@ -11,6 +11,7 @@ import msgspec
 from tiphys.live.tree import APPLICATION
 from tiphys.projects.orphans import monitors_orphans, orphan_message, warns_of_orphans
 from tiphys.projects.permission import live_permission
+from tiphys.projects.validate import normalize_spec
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.clusters import ClusterHandle
 from tiphys.reconcile.conditions import set_conditions
@@ -41,7 +42,8 @@ def with_comparison(
         revisions = (app.spec.effective_sources()[0].target_revision,)
     sync = SyncStatus(
         status=comparison.sync_status,
-        compared_to=compared_to(app),
+        # As it is stored in the same write; else it would differ at the next look.
+        compared_to=compared_to(msgspec.structs.replace(app, spec=normalize_spec(app.spec))),
         revision="" if multiple else (revisions[0] if revisions else ""),
         revisions=revisions if multiple else (),
     )
