@@ -202,3 +202,28 @@ async def test_a_refused_secret_stays_one(  # 13.6, 6
     told = f"{state.message} {rig.messages()['Secret/s']}"
     assert state.phase == "Failed"
     assert "424242" not in told, told
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["there", "new"])
+@pytest.mark.parametrize(
+    "rules",
+    [5, ["get"], [{"verbs": 5}], [{"verbs": ["get"], "apiGroups": [""], "resources": [1, None]}]],
+    ids=["a number", "a list of texts", "verbs a number", "resources no texts"],
+)
+async def test_a_malformed_role_costs_itself_only(  # 13.2
+    client: ClusterClient, namespace: str, rules: object, is_there: bool
+) -> None:
+    api = "rbac.authorization.k8s.io/v1"
+    rig = Rig(client, namespace)
+    if is_there:
+        good = [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]
+        rig.targets = [manifest("Role", "r", api=api, rules=good)]
+        assert (await rig.finish()).phase == "Succeeded"
+    bound = manifest("RoleBinding", "b", api=api, roleRef="r", subjects="x")
+    rig.targets = [manifest("Role", "r", api=api, rules=rules), bound, config("a")]
+    rig.begin()
+    state = await rig.finish()
+    assert state.phase == "Failed"
+    codes = {name: entry.status for name, entry in rig.entries().items()}
+    assert codes == {"Role/r": "SyncFailed", "RoleBinding/b": "SyncFailed", "ConfigMap/a": "Synced"}
+    assert "cannot " in rig.messages()["Role/r"]

@@ -39,11 +39,11 @@ def is_reconciled(gvk: GVK) -> bool:
 def reconcile(target: Manifest, live: Manifest | None, gvk: GVK, name: str, dry_run: bool) -> Reconciliation:
     """The operation ``auth reconcile`` finds necessary, and its output."""
     field = "rules" if gvk.kind in _ROLES else "subjects"
-    wanted: list[dict[str, Any]] = [item for item in target.get(field) or () if isinstance(item, dict)]
+    wanted = _maps(target.get(field))
     if live is None:
         operation, missing = "create", wanted
     else:
-        found = [item for item in live.get(field) or () if isinstance(item, dict)]
+        found = _maps(live.get(field))
         if field == "rules":
             missing = [atom for rule in wanted for atom in _atoms(rule) if not _covered(atom, found)]
         else:
@@ -68,6 +68,15 @@ def reconcile(target: Manifest, live: Manifest | None, gvk: GVK, name: str, dry_
     return Reconciliation(operation, f"{text}. {notes}")
 
 
+def _maps(value: Any) -> list[dict[str, Any]]:
+    """The items of a list that are maps; what else stands in a manifest is refused by the server."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def _is_protected(live: Manifest) -> bool:
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     return annotations.get("rbac.authorization.kubernetes.io/autoupdate") == "false"
@@ -81,7 +90,8 @@ def _has_all(target: Manifest, live: Manifest, field: str) -> bool:
 
 
 def _role_ref(binding: Manifest) -> tuple[str, str, str]:
-    ref = binding.get("roleRef") or {}
+    found = binding.get("roleRef")
+    ref: dict[str, Any] = found if isinstance(found, dict) else {}
     return ref.get("apiGroup") or _GROUP, ref.get("kind") or "", ref.get("name") or ""
 
 
@@ -93,13 +103,13 @@ def _subject(item: dict[str, Any]) -> tuple[str, str, str, str]:
 
 def _atoms(rule: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A rule cut into rules of one verb, group, resource and resource name (or one URL) each."""
-    for verb in rule.get("verbs") or ():
-        for url in rule.get("nonResourceURLs") or ():
+    names = _texts(rule.get("resourceNames"))
+    for verb in _texts(rule.get("verbs")):
+        for url in _texts(rule.get("nonResourceURLs")):
             yield {"verbs": [verb], "nonResourceURLs": [url]}
-        for group in rule.get("apiGroups") or ():
-            for resource in rule.get("resources") or ():
+        for group in _texts(rule.get("apiGroups")):
+            for resource in _texts(rule.get("resources")):
                 atom = {"verbs": [verb], "apiGroups": [group], "resources": [resource]}
-                names = rule.get("resourceNames") or ()
                 if not names:
                     yield atom
                 for name in names:
@@ -135,7 +145,7 @@ def _covers(rule: dict[str, Any], atom: dict[str, Any]) -> bool:
 
 
 def _print_list(items: Any) -> str:
-    return "[" + " ".join(str(item) for item in items or ()) + "]"
+    return "[" + " ".join(_texts(items)) + "]"
 
 
 def _print_rule(rule: dict[str, Any]) -> str:
