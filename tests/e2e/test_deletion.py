@@ -8,9 +8,18 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e.story import APPLICATIONS, CONTROL_NAMESPACE, Story, config_map
+from tests.e2e.story import (
+    APPLICATIONS,
+    CONTROL_NAMESPACE,
+    Story,
+    config_map,
+    operation_state,
+    sync_status,
+)
 from tests.e2e.test_hooks_and_waves import job
 from tests.e2e.test_projects import project
+from tests.e2e.test_races import job as endless_job
+from tests.e2e.test_races import terminate, wait_running
 
 RESOURCES = "resources-finalizer.argocd.argoproj.io"
 
@@ -63,6 +72,64 @@ def test_a_post_delete_hook_runs_after_the_resources_went(story: Story) -> None:
     last = story.object("job", "last")
     assert last is not None
     assert last["status"]["succeeded"] == 1
+
+
+def test_what_becomes_of_delete_hooks(story: Story) -> None:
+    """applications.md 13.4: those before are objects as all others; without a policy those after stay."""
+
+    def hook(kind: str, **more: str) -> str:
+        annotations = {"argocd.argoproj.io/hook": kind, **more}
+        return config_map(f"{kind}-{len(more)}".lower(), annotations=annotations)
+
+    policy = {"argocd.argoproj.io/hook-delete-policy": "HookSucceeded"}
+    story.commit(
+        {
+            "app/one.yaml": config_map("one"),
+            "app/before.yaml": hook("PreDelete"),
+            "app/after.yaml": hook("PostDelete"),
+            "app/done.yaml": hook("PostDelete", **policy),
+        }
+    )
+    story.create_application(metadata={"finalizers": [RESOURCES]}, syncPolicy=story.automated())
+    story.wait_synced()
+    delete(story)
+    left = {name: story.object("configmap", name) for name in ("one", "predelete-0", "postdelete-1")}
+    assert left == dict.fromkeys(left)
+    assert story.object("configmap", "postdelete-0")
+
+
+def test_what_is_not_permitted_any_more_is_not_seen_and_survives(story: Story) -> None:
+    """applications.md 13.3, 16."""
+    hidden = "apiVersion: v1\nkind: Secret\nmetadata: {name: hidden}\n"
+    story.commit({"app/one.yaml": config_map("one"), "app/hidden.yaml": hidden})
+    name = project(story)
+    story.create_application(
+        project=name, metadata={"finalizers": [RESOURCES]}, syncPolicy=story.automated(prune=True)
+    )
+    story.wait_synced()
+    project(story, namespaceResourceBlacklist=[{"group": "", "kind": "Secret"}])
+    revision = story.commit({"app/hidden.yaml": None})
+    story.refresh()
+    app = story.wait_synced(revision)
+    assert [each["name"] for each in app["status"]["resources"]] == ["one"]
+    delete(story)
+    assert story.object("configmap", "one") is None
+    assert story.object("secret", "hidden")
+
+
+def test_a_deletion_waits_for_the_end_of_the_operation(story: Story) -> None:
+    """applications.md 7.1, 7.3: until somebody ends it."""
+    story.commit({"app/one.yaml": config_map("one"), "app/stuck.yaml": endless_job("stuck")})
+    story.create_application(metadata={"finalizers": [RESOURCES]})
+    story.wait("compared", sync_status)
+    story.sync()
+    wait_running(story)
+    story.kubectl("delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--wait=false")
+    story.refresh()  # whatever was to be done about the deletion is done when this is answered
+    app = story.get()
+    assert (operation_state(app)["phase"], app["metadata"]["finalizers"]) == ("Running", [RESOURCES])
+    terminate(story)
+    story.kubectl("wait", "--for=delete", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, "--timeout=60s")
 
 
 def test_an_unreachable_cluster_does_not_lose_the_application(story: Story) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.controlplane.installation import Operator
 from tests.e2e.installed import setting
 from tests.e2e.story import APPLICATIONS, CONTROL_NAMESPACE, Story, config_map, sync_status
 
@@ -250,7 +251,13 @@ def test_the_summary_is_of_the_whole_tree(story: Story) -> None:
     }
 
 
-def test_a_paused_application_is_left_alone(story: Story) -> None:
+def test_a_paused_application_is_left_alone(story: Story, operator: Operator) -> None:
+    """applications.md 8, 14: in the metrics, too."""
+
+    def shown(name: str) -> bool:
+        series = [line for line in operator.metrics().splitlines() if line.startswith("argocd_app_info{")]
+        return any(f'name="{name}"' in line for line in series)
+
     story.commit({"app/one.yaml": config_map("one")})
     annotation = "argocd.argoproj.io/skip-reconcile"
     story.create_application(metadata={"annotations": {annotation: "true"}}, syncPolicy=story.automated())
@@ -258,5 +265,7 @@ def test_a_paused_application_is_left_alone(story: Story) -> None:
     story.create_application(witness)
     story.wait("compared", sync_status, name=witness)
     assert "status" not in story.get()
+    assert (shown(witness), shown(story.name)) == (True, False)
     story.kubectl("annotate", APPLICATIONS, story.name, "-n", CONTROL_NAMESPACE, f"{annotation}-")
     story.wait_synced()
+    assert shown(story.name)

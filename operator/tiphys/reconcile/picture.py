@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from tiphys.reconcile.admission import is_left_alone
 from tiphys.reconcile.services import Services
 from tiphys.resources.application import Application
 from tiphys.resources.identity import AppKey
@@ -19,8 +20,10 @@ def labels_of(services: Services, app: Application) -> AppLabels:
 
 
 def app_samples(services: Services) -> Iterator[AppSample]:
-    """One sample for each application (operations.md 2.1)."""
+    """One sample for each application that is worked on (operations.md 2.1)."""
     for app in services.apps:
+        if is_left_alone(app, services.settings):
+            continue
         automated = app.spec.sync_policy.automated if app.spec.sync_policy else None
         operation = "delete" if app.metadata.deletion_timestamp else ""
         if not operation and app.operation is not None and app.operation.sync is not None:
