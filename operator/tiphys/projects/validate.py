@@ -53,15 +53,22 @@ def validate_application(
         return _conditions(found)
     if isinstance(destination, DestinationError):
         return _conditions([*found, destination_problem(app, project, destination, settings)])
-    if not permits_destination(
-        project,
-        server=destination.server,
-        name=destination.name,
-        namespace=spec.destination.namespace,
-        scoped_clusters=settings.clusters.in_project(project.name),
-    ):
+    if not is_destination_permitted(app, project, destination, settings):
         found.append(no_destination(app, project, destination))
     return _conditions(found)
+
+
+def is_destination_permitted(
+    app: Application, project: AppProject, cluster: Cluster, settings: Settings
+) -> bool:
+    """Whether the project permits the application's namespace in ``cluster``, its destination."""
+    return permits_destination(
+        project,
+        server=cluster.server,
+        name=cluster.name,
+        namespace=app.spec.destination.namespace,
+        scoped_clusters=settings.clusters.in_project(project.name),
+    )
 
 
 def destination_problem(

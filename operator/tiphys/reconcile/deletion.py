@@ -15,8 +15,8 @@ from tiphys.health.model import Health
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ApiError, KubeError
 from tiphys.projects.impersonation import ImpersonationError
-from tiphys.projects.permission import live_permission, permits_destination
-from tiphys.projects.validate import no_destination
+from tiphys.projects.permission import live_permission
+from tiphys.projects.validate import is_destination_permitted, no_destination
 from tiphys.reconcile import conditions as kinds
 from tiphys.reconcile.assembling import conditions_into
 from tiphys.reconcile.clusters import ClusterHandle, ClusterNotReady
@@ -186,13 +186,8 @@ async def _forbidden(situation: Situation, handle: ClusterHandle, targets: Seque
 
 def _is_permitted_there(situation: Situation) -> bool:
     """Whether the project permits the destination: nobody looked at the spec before a deletion."""
-    return permits_destination(
-        situation.project,
-        server=situation.cluster.server,
-        name=situation.cluster.name,
-        namespace=situation.app.spec.destination.namespace,
-        scoped_clusters=situation.settings.clusters.in_project(situation.project.name),
-    )
+    app, project, cluster = situation.app, situation.project, situation.cluster
+    return is_destination_permitted(app, project, cluster, situation.settings)
 
 
 def _permission(situation: Situation) -> Callable[[ResourceKey], bool]:

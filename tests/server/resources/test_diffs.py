@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.server.grpc.client import CallFailed
 from tests.server.resources.objects import config_map, secret
-from tests.server.resources.site import APPS, Site, project
+from tests.server.resources.site import APPS, SERVER, Site, project
 
 pytestmark = pytest.mark.controlplane
 DIFF = "application.ApplicationService/ServerSideDiff"
@@ -149,3 +149,37 @@ async def test_what_the_project_forbids_is_as_if_it_were_not_there(site: Site) -
     assert answer.status == 200, answer.text
     assert answer.json["items"][0]["liveState"] == "null"
     assert "client-ca-file" not in answer.text
+
+
+async def test_a_destination_that_is_not_permitted_is_not_asked(site: Site) -> None:
+    """applications.md 16: whoever writes Applications with kubectl writes destinations and statuses."""
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}
+    target = {**role, "metadata": {"name": "cluster-admin"}, "rules": []}
+    spec = {
+        "destinations": [{"server": "https://elsewhere.example", "namespace": "*"}],
+        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+    }
+    await asyncio.to_thread(site.admin.apply, project("far", **spec))
+    listed = {
+        "group": "rbac.authorization.k8s.io",
+        "version": "v1",
+        "kind": "ClusterRole",
+        "name": "cluster-admin",
+    }
+    forged = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "diffs-forged"},
+        "spec": {
+            "project": "far",
+            "source": {"repoURL": site.url, "path": "diffs"},
+            "destination": {"server": SERVER, "namespace": site.place},
+        },
+        "status": {"resources": [listed], "sync": {"status": "Unknown"}},
+    }
+    await asyncio.to_thread(site.admin.apply, forged)
+    await site.admin.until(f"{APPS}/diffs-forged", lambda answer: answer.status == 200)
+    answer = await site.admin.get(
+        f"{APPS}/diffs-forged/server-side-diff", params={"targetManifests": json.dumps(target)}
+    )
+    assert (answer.status, answer.json["message"]) == (500, "error getting destination cluster")

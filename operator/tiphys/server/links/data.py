@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tiphys.compare.masking import mask_states
-from tiphys.projects.permission import permits_destination
+from tiphys.projects.validate import is_destination_permitted
 from tiphys.resources.application import Application, to_json
 from tiphys.resources.messages.application import ApplicationResourceRequest, ListAppLinksRequest
 from tiphys.resources.project import AppProject, AppProjectStatus
@@ -105,12 +105,6 @@ class LinkObjects:
             cluster = settings.clusters.resolve(app.spec.destination)
         except DestinationError:
             return found
-        if not permits_destination(
-            project,
-            server=cluster.server,
-            name=cluster.name,
-            namespace=app.spec.destination.namespace,
-            scoped_clusters=settings.clusters.in_project(project.name),
-        ):
+        if not is_destination_permitted(app, project, cluster, settings):
             raise unknown("error getting destination cluster")
         return {**found, "cluster": cluster_object(cluster), "project": project_object(project)}

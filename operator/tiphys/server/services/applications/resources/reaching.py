@@ -14,6 +14,7 @@ import msgspec
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import ConnectionSettingsError
 from tiphys.projects.impersonation import ImpersonationError, impersonated_user
+from tiphys.projects.validate import is_destination_permitted
 from tiphys.reconcile.conditions import COMPARISON_ERROR, INVALID_SPEC_ERROR
 from tiphys.reconcile.refresh import REFRESH_ANNOTATION
 from tiphys.resources.application import Application
@@ -200,9 +201,12 @@ class Reaching:
         """A client of the destination, as whom the project says.
 
         Raises:
-            ApiFailure: Unknown, no service account can be derived, or the cluster cannot be connected.
+            ApiFailure: Unknown, the project does not permit the destination, no service account can be
+                derived, or the cluster cannot be connected.
         """
         cluster, settings = self.cluster(reached.app), self._state.settings
+        if not is_destination_permitted(reached.app, reached.project, cluster, settings):
+            raise unknown("error getting destination cluster")
         try:
             client = await self._state.connect(cluster)
         except ConnectionSettingsError as error:
