@@ -143,6 +143,26 @@ def test_a_branch_or_tag_that_is_named_is_asked_for(story: Story) -> None:  # sy
         assert state["syncResult"]["revision"] == commit
 
 
+@pytest.mark.parametrize("given", [{"revisions": 1}, {"revision": 0}, {"revisions": 2}])
+def test_revisions_count_if_there_is_one_for_each_source(story: Story, given: dict[str, int]) -> None:
+    """sync.md 3.1 step 3: else all sources are synced at what their spec says."""
+    old = story.commit({name: config_map(name[0], {"key": "old"}) for name in ("a/a.yaml", "b/b.yaml")})
+    new = story.commit({name: config_map(name[0], {"key": "new"}) for name in ("a/a.yaml", "b/b.yaml")})
+    manifest = story.application()
+    source = manifest["spec"].pop("source")
+    manifest["spec"]["sources"] = [{**source, "path": path} for path in ("a", "b")]
+    story.apply(manifest)
+    ((field, count),) = given.items()
+    story.sync(**{field: [old] * count if count else old})
+    state = story.wait_operation("Succeeded")
+    expected = old if count == 2 else new
+    assert state["syncResult"]["revisions"] == [expected] * 2
+    for name in ("a", "b"):
+        found = story.object("configmap", name)
+        assert found is not None
+        assert found["data"] == {"key": "old" if count == 2 else "new"}
+
+
 def test_two_operations_of_one_second_each_run_their_hook(story: Story) -> None:
     """Hooks are told apart by the operation that made them."""
     hook = config_map("hook", annotations={"argocd.argoproj.io/hook": "PreSync"})

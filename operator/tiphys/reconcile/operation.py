@@ -156,7 +156,7 @@ async def _pass(
     except ClusterNotReady as error:
         return Pass(_failed(state, f"Failed to get destination cluster: {error}"))
 
-    pinned = _pinned(sync, recorded, len(sources))
+    pinned = _pinned(sync, recorded, len(sources), multiple)
     manifests = manifests_of(sync)
     if comparison is None or manifests or not _serves(comparison, app, sources, pinned):
         desired, found = await load_desired(
@@ -281,13 +281,11 @@ def _stored_phase(app: Application) -> str:
     return state.phase if state is not None else ""
 
 
-def _pinned(sync: SyncOperation, result: SyncOperationResult, count: int) -> tuple[str, ...]:
-    """The revisions to use: those of an earlier pass, else the operation's, else none."""
-    if result.revisions or result.revision:
-        return result.revisions or (result.revision,)
-    if sync.revisions or sync.revision:
-        return sync.revisions or (sync.revision,)
-    return ("",) * count
+def _pinned(sync: SyncOperation, result: SyncOperationResult, count: int, multiple: bool) -> tuple[str, ...]:
+    """The revisions to use: those of an earlier pass, else the operation's. None unless there is one for
+    each source: then those of the sources count (sync.md 3.1 step 3)."""
+    found = (result.revisions or sync.revisions) if multiple else (result.revision or sync.revision,)
+    return tuple(found) if len(found) == count else ("",) * count
 
 
 def _are_fixed(sources: Sequence[ApplicationSource], revisions: Sequence[str]) -> bool:
