@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.controlplane.installation import Operator
+from tests.e2e.installed import setting
 from tests.e2e.story import (
     APPLICATIONS,
     CONTROL_NAMESPACE,
@@ -139,6 +141,37 @@ def test_a_denied_kind_fails_the_sync_and_names_it(story: Story) -> None:
         results(state)["ConfigMap/one"]["message"]
         == f"resource :ConfigMap is not permitted in project {name}"
     )
+
+
+def test_a_global_project_hands_down_its_rules(story: Story) -> None:
+    """applications.md 20: to projects with its labels, as they are at each moment."""
+    story.commit({"app/one.yaml": config_map("one")})
+    name = project(story)
+    above = f"{story.name}-above"
+    rules: dict[str, Any] = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AppProject",
+        "metadata": {"name": above, "namespace": CONTROL_NAMESPACE},
+        "spec": {"namespaceResourceBlacklist": [{"group": "", "kind": "ConfigMap"}]},
+    }
+    story.apply(rules)
+    labels = {"matchExpressions": [{"key": "tier", "operator": "In", "values": [story.name]}]}
+    chosen = [{"projectName": above, "labelSelector": labels}]
+    label = ("label", "appproject", name, "-n", CONTROL_NAMESPACE)
+    with setting(story.kubectl, {"globalProjects": json.dumps(chosen)}), ExitStack() as cleanup:
+        story.create_application(project=name, syncPolicy=story.automated())
+        story.wait_synced()
+        cleanup.callback(story.kubectl, *label, "tier-")
+        story.kubectl(*label, f"tier={story.name}")
+        app = story.wait("forbidden", lambda app: sync_status(app) == "OutOfSync")
+        assert [each["status"] for each in app["status"]["resources"]] == ["Unknown"]
+        story.sync()
+        story.wait("asked", lambda app: app["status"]["operationState"]["phase"] != "Succeeded")
+        state = story.wait_operation("Failed")
+        why = f"resource :ConfigMap is not permitted in project {name}"
+        assert results(state)["ConfigMap/one"]["message"] == why
+        story.apply({**rules, "spec": {"description": "nothing"}})
+        story.wait_synced()
 
 
 def test_a_narrowed_project_is_noticed_without_restart(story: Story) -> None:
