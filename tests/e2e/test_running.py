@@ -25,7 +25,16 @@ from tests.controlplane.installation import Operator
 from tests.controlplane.kubectl import clean_environment
 from tests.controlplane.processes import ProgramFailed
 from tests.e2e.installed import install_elsewhere, patch_config_map, put_secret, uninstall_elsewhere
-from tests.e2e.story import IN_CLUSTER, Story, config_map, operation_state, sync_status
+from tests.e2e.story import (
+    APPLICATIONS,
+    IN_CLUSTER,
+    Story,
+    conditions,
+    config_map,
+    health_status,
+    operation_state,
+    sync_status,
+)
 
 SETTINGS = {"timeout.reconciliation": "2s", "timeout.reconciliation.jitter": "0s"}
 PARAMS = "argocd-cmd-params-cm"
@@ -335,6 +344,49 @@ def test_applications_in_other_namespaces(story: Story, running: Callable[..., O
         )
         assert "is not permitted to use project 'default'" in app["status"]["conditions"][0]["message"]
         assert "status" not in story.get("outside", forbidden)
+
+
+def test_a_project_that_does_not_admit_a_namespace_any_more(
+    story: Story, running: Callable[..., Operator]
+) -> None:
+    """applications.md 23: nothing is compared, nor deleted, until it does."""
+    running("--application-namespaces", story.namespace)
+
+    def admit(*namespaces: str) -> None:
+        spec = {
+            "sourceRepos": ["*"],
+            "sourceNamespaces": list(namespaces),
+            "destinations": [{"server": "*", "namespace": "*"}],
+        }
+        metadata = {"name": "team", "namespace": story.control}
+        kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject"}
+        story.apply({**kind, "metadata": metadata, "spec": spec})
+
+    admit("/^story-/", story.namespace)
+    story.commit({"app/one.yaml": config_map("one")})
+    story.create_application(
+        "inside",
+        namespace=story.namespace,
+        project="team",
+        syncPolicy=story.automated(),
+        metadata={"finalizers": ["resources-finalizer.argocd.argoproj.io"]},
+    )
+    place = {"name": "inside", "namespace": story.namespace}
+    story.wait("Synced", lambda app: sync_status(app) == "Synced" and "operation" not in app, **place)
+    why = f"application 'inside' in namespace '{story.namespace}' is not permitted to use project 'team'"
+
+    def says(app: dict[str, Any], kind: str) -> bool:
+        return (kind, why) in [(each["type"], each["message"]) for each in conditions(app)]
+
+    admit("another")
+    app = story.wait("refused", lambda app: says(app, "UnknownError"), **place)
+    assert (sync_status(app), health_status(app)) == ("Unknown", "Unknown")
+    story.kubectl("delete", APPLICATIONS, "inside", "-n", story.namespace, "--wait=false")
+    story.wait("held", lambda app: says(app, "DeletionError"), **place)
+    assert story.object("configmap", "one")
+    admit(story.namespace)
+    story.kubectl("wait", "--for=delete", APPLICATIONS, "inside", "-n", story.namespace, "--timeout=60s")
+    assert story.object("configmap", "one") is None
 
 
 def test_without_permission_other_namespaces_are_left_alone(
