@@ -44,6 +44,14 @@ def test_unmanaged_object_keeps_names_only() -> None:
     assert kept.app_instance == ""
 
 
+def test_a_claim_has_health_though_it_names_no_owner() -> None:
+    """health-and-resources.md 6.6: a StatefulSet's claims are in its tree."""
+    claim = served({"metadata": {"namespace": "n", "name": "data-db-0"}, "status": {"phase": "Bound"}})
+    kept = record(kind("", "PersistentVolumeClaim", "persistentvolumeclaims"), claim)
+    assert kept.is_root
+    assert kept.health is not None
+
+
 def test_managed_object_keeps_its_body() -> None:
     kept = record(CONFIG_MAPS, served(config_map("n", "a", "app", x="y")))
     assert kept.app_instance == "app"

@@ -68,5 +68,5 @@ SHALLOW_KINDS = frozenset(
     }
 )
 
-ALWAYS_DEEP = frozenset({POD, NODE, CRD, API_SERVICE, *STATEFUL_SETS})
-"""Needed whoever owns them: hosts, discovery, inferred parents."""
+ALWAYS_DEEP = frozenset({POD, NODE, CRD, API_SERVICE, PVC, *STATEFUL_SETS})
+"""Needed whoever owns them: hosts, discovery, inferred parents and children, which say nothing of it."""
