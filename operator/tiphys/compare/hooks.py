@@ -20,6 +20,14 @@ HELM_WEIGHT = "helm.sh/hook-weight"
 HELM_DELETE_POLICY = "helm.sh/hook-delete-policy"
 HOOK_FINALIZER = "argocd.argoproj.io/hook-finalizer"
 
+MARKS = frozenset(
+    (
+        *(SYNC_OPTIONS, COMPARE_OPTIONS, SYNC_WAVE),
+        *(HOOK, HOOK_DELETE_POLICY, HELM_HOOK, HELM_WEIGHT, HELM_DELETE_POLICY),
+    )
+)
+"""Without one of these annotations an object says nothing of what is read here."""
+
 SKIP = "Skip"
 SYNC_TYPES = ("PreSync", "Sync", "PostSync", "SyncFail")
 DELETE_TYPES = ("PreDelete", "PostDelete")

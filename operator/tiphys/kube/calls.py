@@ -172,7 +172,9 @@ def _no_segment(text: str) -> str:
     for the beginning of a subresource."""
     if text in (".", ".."):
         return f"may not be '{text}'"
-    return next((f"may not contain '{sign}'" for sign in "/%" if sign in text), "")
+    if "/" in text:
+        return "may not contain '/'"
+    return "may not contain '%'" if "%" in text else ""
 
 
 def decoded(answer: Response) -> Manifest:

@@ -1,15 +1,23 @@
 """From the bytes of a watch to whole lines.
 
 aiohttp's line reader gives up at 128 KiB and wakes up once for each line; this one splits whatever
-came at once, so a burst of events costs one wake-up, and a line may have any length.
+came at once, so a burst of events costs one wake-up, and a line may have any length. Where events come
+thick, the stream is read a few dozen times a second only: one by one they cost a multiple.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
 import msgspec
 
 from tiphys.kube.errors import StatusObject, from_status
+
+GATHER_SECONDS = 0.02
+"""Events that follow one another faster than this are taken together."""
+
+MANY = 50
+"""So many at once are no trickle; they are not held up."""
 
 _ERROR_PREFIX = b'{"type":"ERROR"'
 
@@ -43,8 +51,11 @@ async def event_lines(answer: aiohttp.ClientResponse) -> AsyncIterator[list[byte
         ApiError: the server sent an ERROR event (410 is :class:`~tiphys.kube.errors.Gone`); events
             before it were yielded.
     """
+    clock = asyncio.get_running_loop().time
     splitter = LineSplitter()
+    taken = -1.0
     async for chunk in answer.content.iter_any():
+        came = clock()
         lines = splitter.feed(chunk)
         if not lines:
             continue
@@ -54,3 +65,18 @@ async def event_lines(answer: aiohttp.ClientResponse) -> AsyncIterator[list[byte
                     yield lines[:index]
                 raise from_status(msgspec.json.decode(line, type=_ErrorEvent).object)
         yield lines
+        if came - taken < GATHER_SECONDS and len(lines) < MANY:
+            await _gather(answer)
+        taken = clock()
+
+
+async def _gather(answer: aiohttp.ClientResponse) -> None:
+    """Let events come together in the connection."""
+    transport = answer.connection.transport if answer.connection is not None else None
+    if transport is None:  # its end came already
+        return
+    transport.pause_reading()
+    try:
+        await asyncio.sleep(GATHER_SECONDS)
+    finally:
+        transport.resume_reading()

@@ -151,22 +151,24 @@ class Writes(Calls):
         *,
         propagation_policy: str = "Foreground",
         uid: str | None = None,
+        resource_version: str | None = None,
         grace_period: int | None = None,
         dry_run: bool = False,
     ) -> Manifest:
         """DELETE; the answer is the object on its way out, or a Status.
 
-        ``uid`` guards against deleting a namesake.
+        ``uid`` guards against deleting a namesake, ``resource_version`` one that changed.
 
         Raises:
-            NotFound: it is gone already. Conflict: ``uid`` is another.
+            NotFound: it is gone already. Conflict: ``uid`` or ``resource_version`` is another.
         """
         resource = await self.resource_of(gvk)
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
         if propagation_policy:
             options["propagationPolicy"] = propagation_policy
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        guards = {"uid": uid, "resourceVersion": resource_version}
+        if any(guards.values()):
+            options["preconditions"] = {name: value for name, value in guards.items() if value}
         if grace_period is not None:
             options["gracePeriodSeconds"] = grace_period
         if dry_run:

@@ -25,6 +25,9 @@ class Objects:
     Args:
         on_change: told of changes once ``telling`` is set.
         on_record: told of the kind and name of every record that came, changed or went.
+
+    Attributes:
+        settle: takes in the answers to own writes that wait (``notes``).
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Objects:
         self.store = Store()
         self.conversions = Conversions()
         self.telling = False
+        self.settle: Callable[[], None] = lambda: None
         self._server = server
         self._on_change = on_change
         self._on_record = on_record
@@ -103,12 +107,14 @@ class KindSink:
     def __init__(self, objects: Objects, resource: ApiResource) -> None:
         self.seen = objects.seen
         self.gone = objects.gone
+        self._objects = objects
         self._store = objects.store
         self._kind: GroupKind = resource.group_kind
         self._version = resource.version
 
     def has(self, namespace: str, name: str, version: str) -> bool:
         """Whether an object is stored as of ``version`` (a resourceVersion) or later."""
+        self._objects.settle()
         old = self._store.get(ResourceKey(self._kind.group, self._kind.kind, namespace, name))
         same_version = old is not None and old.version == self._version
         return old is not None and same_version and is_stale(version, old.resource_version)

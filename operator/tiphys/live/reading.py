@@ -70,14 +70,14 @@ class Reading(msgspec.Struct, frozen=True):
 
     Attributes:
         assess: health of an object, or ``None`` if its kind has none.
-        update_digest: hash of what counts as a change of a tracked or annotated object, empty where
+        update_digest: hash of what counts as a change of a tracked or annotated object, 0 where
             everything counts.
         custom_labels: label keys shown in the tree (``resource.customLabels``).
     """
 
     tracking: Tracking
     assess: Callable[[Manifest], Health | None]
-    update_digest: Callable[[GroupKind, Manifest, bool], bytes] = lambda _kind, _manifest, _tracked: b""
+    update_digest: Callable[[GroupKind, Manifest, bool], int] = lambda _kind, _manifest, _tracked: 0
     custom_labels: tuple[str, ...] = ()
 
 
@@ -206,13 +206,17 @@ class KindReader:
         tracked: bool,
     ) -> Details:
         annotations = meta.annotations or {}
-        marks: Manifest = {"metadata": {"annotations": annotations}}
+        wave, is_hook, ignores_extraneous = 0, False, False
+        if not hooks.MARKS.isdisjoint(annotations):
+            marks: Manifest = {"metadata": {"annotations": annotations}}
+            wave, is_hook = hooks.wave(marks), hooks.is_hook(marks)
+            ignores_extraneous = hooks.ignores_extraneous(marks)
         details = Details(
             owners=owners,
-            sync_wave=hooks.wave(marks),
-            is_hook=hooks.is_hook(marks),
+            sync_wave=wave,
+            is_hook=is_hook,
             tracking_id=annotations.get(TRACKING_ANNOTATION) or "",
-            ignore_extraneous=hooks.ignores_extraneous(marks),
+            ignore_extraneous=ignores_extraneous,
             ignore_health=annotations.get(IGNORE_HEALTH_ANNOTATION) == "true",
             carried_instance=instance,
         )
@@ -258,13 +262,13 @@ class KindReader:
         except Exception as error:
             return failed(f"the object cannot be assessed: {type(error).__name__}: {error}")
 
-    def _digest(self, whole: dict[str, Any], annotations: dict[str, str | None], tracked: bool) -> bytes:
+    def _digest(self, whole: dict[str, Any], annotations: dict[str, str | None], tracked: bool) -> int:
         if not tracked and not _wants_digest(annotations):
-            return b""
+            return 0
         try:
             return self._reading.update_digest(self.kind, whole, tracked)
         except Exception:
-            return b""  # every update counts
+            return 0  # every update counts
 
     def _info(self, whole: dict[str, Any]) -> NodeInfo | None:
         try:

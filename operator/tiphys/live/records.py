@@ -58,8 +58,8 @@ class Details(msgspec.Struct, frozen=True):
     ignore_health: bool = False
     carried_instance: str = ""
     """The instance written on the object, also where an inferred owner makes it no root."""
-    update_digest: bytes = b""
-    """Hash of what counts as a change (health-and-resources.md 7.3); empty: everything counts."""
+    update_digest: int = 0
+    """Hash of what counts as a change (health-and-resources.md 7.3); 0: everything counts."""
     info: NodeInfo | None = None
     templates: tuple[str, ...] = ()
     """Names of a StatefulSet's claim templates."""

@@ -74,7 +74,10 @@ async def run_engine(
     while True:
         inputs = await sync_inputs(services, situation, handle, comparison, state)
         act = engine.terminate if state.phase == "Terminating" else engine.step
-        result = await act(inputs, state)
+        try:
+            result = await act(inputs, state)
+        finally:
+            handle.cache.settle()
         state = result.state
         if result.wait is None:
             return EngineOutcome(state, 0.0)
@@ -133,12 +136,13 @@ async def sync_inputs(
         revision=revision,
         permitted=permission(situation),
         assess=lambda manifest: assess(manifest, situation.settings.overrides),
+        owned=lambda manifest: situation.tracking.app_instance(manifest) == situation.instance,
         age=lambda hook: hook_age(services, app, hook, state.started_at),
         deletion_approved_at=approved_at(services.memory, app, state.started_at),
         managed_namespace_metadata=metadata,
         namespace_live=_known_namespace(handle, app.spec.destination.namespace) if metadata is None else None,
         migration_manager=annotations.get(MIGRATION_MANAGER, ""),
-        note=handle.cache.note_write,
+        note=handle.cache.note_soon,
     )
 
 

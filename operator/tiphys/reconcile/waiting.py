@@ -89,7 +89,9 @@ class Work:
     def __init__(self, waits: Waits, lend: Callable[[], None]) -> None:
         self._waits = waits
         self._lend = lend
-        self._open: dict[Lane, tuple[int, asyncio.TimerHandle | None]] = {}
+        self._clock = asyncio.get_running_loop().time
+        self._open: dict[Lane, tuple[int, float]] = {}  # how many waits, since when
+        self._timer: asyncio.TimerHandle | None = None  # one for all: most waits are over long before
         self._over = False
         self.lane: Lane | None = None
         """In which it waited long."""
@@ -98,30 +100,42 @@ class Work:
         """It begins to wait."""
         if self._over or self.lane is not None:
             return
-        count, timer = self._open.get(lane, (0, None))
-        if not count and self._waits.is_slow(lane):
-            self._slow(lane)
-        elif not count:
-            timer = asyncio.get_running_loop().call_later(self._waits.patience, self._slow, lane)
-        self._open[lane] = (count + 1, timer)
+        count, since = self._open.get(lane, (0, 0.0))
+        if not count:
+            since = self._clock()
+            if self._waits.is_slow(lane):
+                self._slow(lane)
+            elif self._timer is None:
+                self._look_at(since + self._waits.patience)
+        self._open[lane] = (count + 1, since)
 
     def end(self, lane: Lane) -> None:
         """It has what it waited for."""
-        count, timer = self._open.pop(lane, (0, None))
+        count, since = self._open.pop(lane, (0, 0.0))
         if count > 1:
-            self._open[lane] = (count - 1, timer)
-        elif timer is not None:
-            timer.cancel()
+            self._open[lane] = (count - 1, since)
 
     def close(self) -> None:
         """It is done."""
         self._over = True
-        for _, timer in self._open.values():
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._open.clear()
         if self.lane is not None:
             self._waits.give_back(self.lane)
+
+    def _look_at(self, moment: float) -> None:
+        self._timer = asyncio.get_running_loop().call_at(moment, self._look)
+
+    def _look(self) -> None:
+        """Some wait may be too long now."""
+        self._timer = None
+        now, patience = self._clock(), self._waits.patience
+        due = [lane for lane, (_, since) in self._open.items() if since + patience <= now]
+        for lane in due:
+            self._slow(lane)
+        if self.lane is None and (waits := [s for _, s in self._open.values() if s + patience > now]):
+            self._look_at(min(waits) + patience)
 
     def _slow(self, lane: Lane) -> None:
         if self.lane is None and self._waits.take(lane):
