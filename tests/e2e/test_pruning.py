@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.story import Story, config_map, results, sync_status
+from tests.e2e.story import APPLICATIONS, Story, config_map, results, sync_status
 
 
 def test_automated_pruning(story: Story) -> None:
@@ -60,3 +60,29 @@ def test_prune_false_on_the_object_protects_it(story: Story) -> None:
     state = story.wait_operation("Succeeded")
     assert results(state)["ConfigMap/two"]["message"] == "ignored (no prune)"
     assert story.object("configmap", "two")
+
+
+@pytest.mark.parametrize("option", ["ServerSideApply=false", "ServerSideApply=true"])
+def test_objects_that_move_to_another_application_survive(story: Story, option: str) -> None:
+    """One commit: the one application prunes what the other applies, at the same moment."""
+    other = f"{story.name}-other"
+    moving = {f"{n}.yaml": config_map(f"m{n}") for n in range(8)}
+    stay = {"app/stay.yaml": config_map("stay"), "other/stay.yaml": config_map("own")}
+    story.commit({**stay, **{f"app/{name}": text for name, text in moving.items()}})
+    policy = {**story.automated(prune=True), "syncOptions": [option]}
+    story.create_application(syncPolicy=policy)
+    story.create_application(other, source={"path": "other"}, syncPolicy=policy)
+    story.wait_synced()
+    story.wait_synced(name=other)
+    files: dict[str, str | None] = {f"app/{name}": None for name in moving}
+    commit = story.commit({**files, **{f"other/{name}": text for name, text in moving.items()}})
+    both = ("annotate", APPLICATIONS, "-n", story.control, story.name, other)
+    story.kubectl(*both, "argocd.argoproj.io/refresh=normal")
+    story.wait_synced(commit)
+    story.wait_synced(commit, name=other)
+    for number in range(8):
+        found = story.object("configmap", f"m{number}")
+        assert found is not None
+        assert "deletionTimestamp" not in found["metadata"]
+        tracking = found["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"]
+        assert tracking.startswith(f"{other}:")

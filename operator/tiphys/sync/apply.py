@@ -26,6 +26,7 @@ from tiphys.sync.cluster import (
     SyncCluster,
     describe,
 )
+from tiphys.sync.inputs import Owned
 from tiphys.sync.migration import DEFAULT_MANAGER, managers_to_migrate, migration_patch
 from tiphys.sync.options import (
     OperationOptions,
@@ -106,6 +107,7 @@ class Applier:
         migration_manager: str,
         created_since: str,
         writes: list[Manifest],
+        owned: Owned = lambda manifest: True,
     ) -> None:
         self.cluster = cluster
         self.discovery = discovery
@@ -114,6 +116,7 @@ class Applier:
         self.custom_manager = bool(migration_manager)
         self.created_since = created_since
         self.writes = writes
+        self.owned = owned
 
     async def apply(self, target: Manifest, live: Manifest | None, modified: bool | None) -> Applied:
         """Writes ``target``; ``live`` is what the cache knows, ``modified`` what comparing found."""
@@ -164,6 +167,9 @@ class Applier:
                 applied = await self._apply_once(
                     target, known, modified if known is live else None, created=created
                 )
+                if await self._went(target, known, applied):
+                    known = None
+                    continue
                 return replace(applied, message=prefix + applied.message)
             except (AlreadyExists, Conflict, NotFound, Invalid) as error:
                 if known is None and isinstance(error, NotFound | Invalid):
@@ -233,6 +239,10 @@ class Applier:
         answer = await self.cluster.apply(
             target, field_manager=FIELD_MANAGER, force=True, dry_run=dry_run, warnings=notes
         )
+        if await self._went(target, live, Applied(True, "", answer=None if dry_run else answer)):
+            answer = await self.cluster.apply(
+                target, field_manager=FIELD_MANAGER, force=True, warnings=(notes := [])
+            )
         if is_terminating(answer):
             notes.append(messages.being_deleted((target["metadata"]).get("name") or ""))
         # in the words of the reference, whose dry runs are never server-side (sync.md 13.1)
@@ -335,6 +345,17 @@ class Applier:
             return Applied(False, self._error_text(target, Way.CLIENT_SIDE, error))
 
     # -- shared -------------------------------------------------------------------------------
+
+    async def _went(self, target: Manifest, known: Manifest | None, applied: Applied) -> bool:
+        """Whether what was written to left just then: pruned by the Application that it was moved from.
+
+        Not asked of what was ours and on its way out before: that may take long (sync.md 13.5).
+        """
+        if known is None or applied.answer is None or not is_terminating(applied.answer):
+            return False
+        if is_terminating(known) and self.owned(known):
+            return False
+        return await has_left(self.cluster, target)
 
     async def read(self, target: Manifest) -> Manifest | None:
         """The object as it is now, ``None`` when it is not there."""

@@ -100,6 +100,7 @@ class SyncCluster(Protocol):
         *,
         propagation_policy: str = "Foreground",
         uid: str | None = None,
+        resource_version: str | None = None,
     ) -> Manifest: ...
 
 

@@ -21,6 +21,9 @@ Permission = Callable[[Manifest, ApiResourceLike], str | None]
 Assess = Callable[[Manifest], Health | None]
 """Health of a live object, or ``None`` for kinds without health."""
 
+Owned = Callable[[Manifest], bool]
+"""Whether a live object is the Application's by its marks."""
+
 Age = Callable[[Manifest], float]
 """Seconds since a live hook was made."""
 
@@ -55,6 +58,7 @@ class SyncInputs(Struct, frozen=True, kw_only=True):
     permitted: Permission
     assess: Assess
     age: Age = lambda hook: 0.0
+    owned: Owned = lambda manifest: True
     deletion_approved_at: datetime | None = None
     """From the Application's annotation ``deletion-approved``."""
     managed_namespace_metadata: ManagedNamespaceMetadata | None = None

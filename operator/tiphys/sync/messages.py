@@ -24,6 +24,7 @@ TASK_TERMINATED = "Terminated"
 
 REQUIRES_PRUNING = "ignored (requires pruning)"
 NO_PRUNE = "ignored (no prune)"
+NOT_OURS = "ignored (no prune): another application's by now"
 PRUNED = "pruned"
 PRUNED_DRY_RUN = "pruned (dry run)"
 

@@ -91,6 +91,7 @@ class Operating:
             migration_manager=self.inputs.migration_manager,
             created_since=self.state.started_at,
             writes=self.writes,
+            owned=self.inputs.owned,
         )
         unmade = {t.key.name for t in self.tasks if t.gvk == NAMESPACE_GVK and t.target and t.live is None}
         self.runner = WaveRunner(
@@ -99,6 +100,7 @@ class Operating:
             self.results,
             self.options,
             permitted=self.inputs.permitted,
+            owned=self.inputs.owned,
             approved=self.approved,
             parallelism=self.engine.parallelism,
             unmade_namespaces=frozenset(unmade),

@@ -14,8 +14,8 @@ from tiphys.sync import messages
 from tiphys.sync.apply import Applied, Applier, Way, choose, has_name, refusal
 from tiphys.sync.bounded import for_each
 from tiphys.sync.cluster import CLUSTER_ERRORS, DiscoveryLike, SyncCluster, describe
-from tiphys.sync.inputs import Permission
-from tiphys.sync.objects import delete_object, remove_hook_finalizer
+from tiphys.sync.inputs import Owned, Permission
+from tiphys.sync.objects import NotOurs, delete_object, delete_owned, remove_hook_finalizer
 from tiphys.sync.options import OperationOptions, prune_value
 from tiphys.sync.ownership import HOOK_STAMP, has_hook_finalizer, is_stamped, is_terminating
 from tiphys.sync.plan import awaits_confirmation, discovery_problem, settle_namespace
@@ -49,6 +49,7 @@ class WaveRunner:
         options: OperationOptions,
         *,
         permitted: Permission,
+        owned: Owned,
         approved: bool,
         parallelism: int,
         unmade_namespaces: frozenset[str] = frozenset(),
@@ -58,6 +59,7 @@ class WaveRunner:
         self.results = results
         self.options = options
         self.permitted = permitted
+        self.owned = owned
         self.approved = approved
         self.parallelism = parallelism
         self.unmade_namespaces = unmade_namespaces
@@ -125,7 +127,11 @@ class WaveRunner:
         else:
             if not is_terminating(live):
                 try:
-                    answer = await delete_object(self.cluster, live, self.options.propagation_policy)
+                    policy = self.options.propagation_policy
+                    answer = await delete_owned(self.cluster, live, policy, self.owned)
+                except NotOurs:
+                    self.record(task, Code.PRUNE_SKIPPED, messages.NOT_OURS)
+                    return True
                 except CLUSTER_ERRORS as error:
                     self.record(task, Code.SYNC_FAILED, describe(error))
                     return False
