@@ -137,7 +137,6 @@ async def sync_inputs(
         permitted=permission(situation),
         assess=lambda manifest: assess(manifest, situation.settings.overrides),
         owned=lambda manifest: situation.tracking.app_instance(manifest) == situation.instance,
-        owned=lambda manifest: situation.tracking.app_instance(manifest) == situation.instance,
         age=lambda hook: hook_age(services, app, hook, state.started_at),
         deletion_approved_at=approved_at(services.memory, app, state.started_at),
         managed_namespace_metadata=metadata,
