@@ -7,13 +7,14 @@ import contextlib
 
 import pytest
 
-from tests.sync.builders import config
-from tests.sync.harness import Metered, Rig
+from tests.sync.builders import NOW, config
+from tests.sync.harness import Metered, Rig, gone
 from tests.sync.test_flow import CONFIG
 from tiphys.compare.tracking import TRACKING_ANNOTATION
 from tiphys.kube.client import ClusterClient
 from tiphys.kube.errors import NotFound
-from tiphys.resources.identity import GVK, Manifest, annotations_of
+from tiphys.resources.identity import GVK, AppKey, Manifest, annotations_of
+from tiphys.sync.deletion import CascadeRules, cascade
 from tiphys.sync.engine import SyncEngine
 
 pytestmark = pytest.mark.controlplane
@@ -98,3 +99,17 @@ async def test_what_the_other_one_prunes_is_made_anew(
     assert live["metadata"]["uid"] != before
     assert owned(live)
     assert "deletionTimestamp" not in live["metadata"]
+
+
+async def test_what_another_one_took_over_outlives_the_application(
+    client: ClusterClient, namespace: str
+) -> None:  # 19
+    objects = [config(n, namespace=namespace, annotations={TRACKING_ANNOTATION: "ours"}) for n in "ab"]
+    live = [await client.create(each) for each in objects]
+    taken = {"metadata": {"annotations": {TRACKING_ANNOTATION: "theirs"}}}
+    await client.patch(CONFIG, namespace, "a", taken, MERGE)
+    rules = CascadeRules(app=AppKey("argocd", "app"), deletion_timestamp=NOW, owned=owned)
+    progress = await cascade(client, live, rules)
+    assert (progress.error, [each.key.name for each in progress.awaited]) == ("", ["b"])
+    await gone(Rig(client, namespace), "ConfigMap", "b")
+    assert not owned(await client.get(CONFIG, namespace, "a"))

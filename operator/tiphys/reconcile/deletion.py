@@ -217,6 +217,7 @@ def cascade_rules(situation: Situation) -> CascadeRules:
             for r in app.status.resources
             if r.requires_deletion_confirmation
         ),
+        owned=lambda manifest: situation.tracking.app_instance(manifest) == situation.instance,
         permitted=lambda manifest: permitted(key_of(manifest)),
     )
 

@@ -19,9 +19,9 @@ from tiphys.resources.identity import AppKey, Manifest, ResourceKey, annotations
 from tiphys.sync.bounded import for_each
 from tiphys.sync.cluster import CLUSTER_ERRORS, SyncCluster, describe
 from tiphys.sync.deadlines import is_late
-from tiphys.sync.inputs import Age, Assess
+from tiphys.sync.inputs import Age, Assess, Owned
 from tiphys.sync.naming import is_unnamed, named_object
-from tiphys.sync.objects import delete_object, remove_hook_finalizer
+from tiphys.sync.objects import NotOurs, delete_object, delete_owned, remove_hook_finalizer
 from tiphys.sync.options import value_of
 from tiphys.sync.ownership import HOOK_STAMP, finalizers_of, is_terminating
 from tiphys.sync.plan import gvk_and_name
@@ -174,6 +174,7 @@ class CascadeRules(Struct, frozen=True, kw_only=True):
     needs_confirmation: frozenset[ResourceKey] = frozenset()
     """Keys whose stored status has ``requiresDeletionConfirmation``."""
     permitted: Callable[[Manifest], bool] = lambda manifest: True
+    owned: Owned = lambda manifest: True
 
 
 def is_kept(manifest: Manifest, rules: CascadeRules) -> bool:
@@ -223,7 +224,8 @@ async def cascade(cluster: SyncCluster, live: Iterable[Manifest], rules: Cascade
     if asking:
         return Progress(False, tuple(map(Awaited, asking)), "waiting for deletion confirmation")
     doomed = next_to_delete(remaining)
-    return await _delete_all(cluster, doomed, rules.propagation_policy, "waiting for deletion of resources")
+    reason = "waiting for deletion of resources"
+    return await _delete_all(cluster, doomed, rules.propagation_policy, reason, rules.owned)
 
 
 def _asks(manifest: Manifest, rules: CascadeRules) -> bool:
@@ -249,10 +251,17 @@ async def _release(cluster: SyncCluster, leaving: Sequence[Manifest]) -> Progres
     return Progress(False, tuple(awaited), "waiting for deletion of resources", writes=tuple(writes))
 
 
-async def _delete_all(cluster: SyncCluster, doomed: Sequence[Manifest], policy: str, reason: str) -> Progress:
+async def _delete_all(
+    cluster: SyncCluster,
+    doomed: Sequence[Manifest],
+    policy: str,
+    reason: str,
+    owned: Owned = lambda manifest: True,
+) -> Progress:
     """Deletes in parallel; done only when a later pass finds nothing left.
 
-    One refused deletion does not keep the others from being asked.
+    One refused deletion does not keep the others from being asked. What another Application took over
+    meanwhile is left to it.
     """
     errors: list[str] = []
     writes: list[Manifest] = []
@@ -264,7 +273,9 @@ async def _delete_all(cluster: SyncCluster, doomed: Sequence[Manifest], policy: 
                 return None
             if is_terminating(current):
                 return _awaited(current)
-            answer = await delete_object(cluster, current, policy)
+            answer = await delete_owned(cluster, current, policy, owned)
+        except NotOurs:
+            return None
         except CLUSTER_ERRORS as error:
             errors.append(_named(manifest, error))
             return _awaited(manifest)
