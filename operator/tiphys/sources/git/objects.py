@@ -8,6 +8,7 @@ thrown away, never resumed, so an answer can not belong to another question.
 
 import asyncio
 import re
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from tiphys.sources.errors import CommandTimeout, SourceError
+from tiphys.sources.git.conversation import Conversation, EndedEarly, Found, Speaker, speaker
 from tiphys.sources.git.process import end_group
 
 ObjectType: TypeAlias = Literal["blob", "tree", "commit"]
@@ -90,14 +92,6 @@ def parse_tree(data: bytes) -> Directory:
     return entries
 
 
-class Found(NamedTuple):
-    """Answer to one question; ``data`` is empty where only the type was asked."""
-
-    oid: str
-    type: str
-    data: bytes
-
-
 class ObjectReader:
     """One ``git cat-file --batch-command``; batches follow one another."""
 
@@ -107,7 +101,8 @@ class ObjectReader:
         self._timeout = timeout
         self._idle_seconds = idle_seconds
         self._lock = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
+        self._speaker: Speaker | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
@@ -138,15 +133,15 @@ class ObjectReader:
             if self._idle is not None:
                 self._idle.cancel()
                 self._idle = None
-            process = await self._running()
+            git = await self._running()
             complete = False
             try:
                 async with asyncio.timeout(self._timeout):
-                    answers = await self._converse(process, verb, names, limit)
+                    answers = await git.ask(Conversation(verb, names, limit))
                 complete = True
             except TimeoutError:
                 raise CommandTimeout("DeadlineExceeded", "`git cat-file` failed timeout") from None
-            except (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError) as error:
+            except (EndedEarly, BrokenPipeError, ConnectionResetError) as error:
                 raise CorruptMirror("git cat-file ended early") from error
             finally:
                 if not complete:
@@ -154,53 +149,14 @@ class ObjectReader:
             self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._when_idle)
             return answers
 
-    async def _converse(
-        self, process: asyncio.subprocess.Process, verb: str, names: Sequence[str], limit: int
-    ) -> list[Found | None]:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        lines = "".join(f"{verb} {name}\n" for name in names) + "flush\n"
-        # not drained: git may be blocked writing answers that are read only below
-        process.stdin.write(lines.encode("utf-8", "surrogateescape"))
-        answers: list[Found | None] = []
-        total = 0
-        for name in names:
-            head = (await process.stdout.readuntil(b"\n")).decode("utf-8", "surrogateescape").rstrip("\n")
-            if head.startswith(name) and head[len(name) :] in (" missing", " ambiguous"):
-                answers.append(None)
-                continue
-            oid, kind, size = head.rsplit(" ", 2)
-            if verb == "info":
-                answers.append(Found(oid, kind, b""))
-                continue
-            total += int(size)
-            if total > limit:
-                raise SourceError("Internal", f"files are larger than {limit} bytes together")
-            data = await process.stdout.readexactly(int(size) + 1)
-            answers.append(Found(oid, kind, data[:-1]))
-        return answers
-
-    async def _running(self) -> asyncio.subprocess.Process:
-        if self._process is not None and self._process.returncode is None:
-            return self._process
+    async def _running(self) -> Speaker:
+        if self._speaker is not None and self._process is not None and self._process.returncode is None:
+            return self._speaker
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                "git",
-                f"--git-dir={self._git_dir}",
-                "cat-file",
-                "--batch-command",
-                "--buffer",
-                env=dict(self._env),
-                cwd=self._git_dir.parent,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-                limit=1 << 20,
-            )
+            self._process, self._speaker = await speaker(self._git_dir, self._env)
         except OSError as error:
             raise SourceError("Internal", f"cannot run git: {error.strerror}") from error
-        return self._process
+        return self._speaker
 
     def _when_idle(self) -> None:
         self._idle = None
@@ -211,7 +167,7 @@ class ObjectReader:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        process, self._process = self._process, None
+        process, self._process, self._speaker = self._process, None, None
         if process is not None:
             if process.stdin is not None:
                 process.stdin.close()
