@@ -1,6 +1,7 @@
 """Answers of ``git cat-file``, in whatever pieces they come."""
 
 import asyncio
+import itertools
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def test_pieces(cuts: list[int]) -> None:
 
     async def heard() -> list[Found | None]:
         conversation = Conversation("contents", NAMES, 100)
-        for begin, end in zip(places, places[1:], strict=False):
+        for begin, end in itertools.pairwise(places):
             assert not conversation.done.done() or end == begin
             conversation.feed(SAID[begin:end])
         return await conversation.done
