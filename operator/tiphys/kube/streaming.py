@@ -13,11 +13,14 @@ import msgspec
 
 from tiphys.kube.errors import StatusObject, from_status
 
-GATHER_SECONDS = 0.02
-"""Events that follow one another faster than this are taken together."""
+THICK_SECONDS = 0.005
+"""Events that follow one another faster than this come thick."""
 
-MANY = 50
-"""So many at once are no trickle; they are not held up."""
+GATHER_SECONDS = 0.02
+"""How long they are let come together, as long as that brings a few each time."""
+
+FEW, MANY = 3, 50
+"""Lines of a batch: below the first it is not worth waiting, above the second there is enough to do."""
 
 _ERROR_PREFIX = b'{"type":"ERROR"'
 
@@ -53,9 +56,9 @@ async def event_lines(answer: aiohttp.ClientResponse) -> AsyncIterator[list[byte
     """
     clock = asyncio.get_running_loop().time
     splitter = LineSplitter()
-    taken = -1.0
+    taken, gathering = -1.0, False
     async for chunk in answer.content.iter_any():
-        came = clock()
+        is_thick = clock() - taken < THICK_SECONDS
         lines = splitter.feed(chunk)
         if not lines:
             continue
@@ -65,7 +68,8 @@ async def event_lines(answer: aiohttp.ClientResponse) -> AsyncIterator[list[byte
                     yield lines[:index]
                 raise from_status(msgspec.json.decode(line, type=_ErrorEvent).object)
         yield lines
-        if came - taken < GATHER_SECONDS and len(lines) < MANY:
+        gathering = is_thick and len(lines) < MANY and (not gathering or len(lines) >= FEW)
+        if gathering:
             await _gather(answer)
         taken = clock()
 
