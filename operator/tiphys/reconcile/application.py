@@ -156,12 +156,12 @@ async def write_look(
     if comparison is not None and spec != app.spec:
         body["spec"] = merge_patch(to_json(app.spec), to_json(spec))
     guard = bool(body)  # what is not status was decided for exactly this state
-    changed = status_patch(app.status, status)
     compared = comparison is not None and refresh.level >= Level.LATEST
-    if (changed or body) and (compared or (comparison is not None and not app.status.reconciled_at)):
-        # A look that found nothing new writes nothing, not even its time (docs/differences.md).
-        status = msgspec.structs.replace(status, reconciled_at=to_timestamp(started))
-        changed = status_patch(app.status, status)
+    changed = status_patch(app.status, status)
+    dated = compared or (comparison is not None and not app.status.reconciled_at)
+    # A look that found nothing new writes nothing, not even its time (docs/differences.md).
+    if dated and (changed or body) and (moment := to_timestamp(started)) != app.status.reconciled_at:
+        changed["reconciledAt"] = moment
     if changed:
         body["status"] = changed
     if not body:

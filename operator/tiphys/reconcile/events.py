@@ -221,11 +221,11 @@ class EventSender(EventQueue):
 
     def emit(self, app: Application, events: Iterable[EventMessage], now: datetime) -> None:
         """Queue Events about ``app``; never waits."""
-        for event in events:
-            if self.wanted(event.reason):
-                involved = Involved.of(app)
-                annotations, labels = destination_annotations(app), self._labels(app)
-                self.put(
-                    involved,
-                    event_manifest(involved, event, now, annotations=annotations, labels=labels),
-                )
+        told = [event for event in events if self.wanted(event.reason)]
+        if not told:
+            return
+        involved = Involved.of(app)
+        annotations, labels = destination_annotations(app), self._labels(app)
+        for event in told:
+            manifest = event_manifest(involved, event, now, annotations=annotations, labels=labels)
+            self.put(involved, manifest)
