@@ -93,6 +93,24 @@ async def test_own_write_is_seen_at_once_and_old_events_do_not_undo_it(
         assert cache.get(key_of(first)) is None
 
 
+async def test_own_deletion_is_seen_at_once_but_not_that_of_another_of_the_name(
+    plane: ControlPlane, client: ClusterClient, namespace: str
+) -> None:
+    async with watching(from_kubeconfig(plane.kubeconfig)) as watched:
+        cache = watched.cache
+        first = await client.create(config_map(namespace, "c", "app-9", x="1"))
+        cache.note_soon(first)
+        await client.delete(CONFIG_MAP, namespace, "c", propagation_policy="Background")
+        cache.note_gone(first)
+        assert cache.get(key_of(first)) is None
+        second = await client.create(config_map(namespace, "c", "app-9", x="2"))
+        cache.note_write(second)
+        cache.note_gone(first)
+        assert cache.get(key_of(first)) is not None
+        await client.delete(CONFIG_MAP, namespace, "c", propagation_policy="Background")
+        await until(lambda: cache.get(key_of(first)) is None)
+
+
 async def test_own_write_is_no_change_for_the_writer_but_for_the_application_that_lost(
     plane: ControlPlane, client: ClusterClient, namespace: str
 ) -> None:

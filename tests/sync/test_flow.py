@@ -268,6 +268,28 @@ async def test_pruned_objects_leave_before_the_next_wave(client: ClusterClient, 
     assert await rig.exists("ConfigMap", "new")
 
 
+async def test_what_went_at_once_is_told_and_what_still_waits_is_not(
+    client: ClusterClient, namespace: str
+) -> None:
+    rig = Rig(client, namespace)
+    held = config("held")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    rig.targets = [held, config("goes"), config("kept", annotations={OPTIONS: "Prune=false"})]
+    await rig.finish()
+    rig.targets = []
+    gone: list[str] = []
+    rig.more = {"gone": lambda live: gone.append(live["metadata"]["name"])}
+    rig.begin(prune=True, dry_run=True)
+    await rig.finish()
+    assert gone == []
+    rig.begin(prune=True, sync_options=("PrunePropagationPolicy=background",))
+    await rig.step()
+    assert gone == ["goes"]
+    body = {"metadata": {"finalizers": None}}
+    await client.patch(CONFIG, namespace, "held", body, "application/merge-patch+json")
+    assert (await rig.finish()).phase == "Succeeded"
+
+
 async def test_a_refused_prune_fails_with_its_text(client: ClusterClient, namespace: str) -> None:
     rig = Rig(client, namespace)
     rig.tracked = {}

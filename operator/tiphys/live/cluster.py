@@ -372,6 +372,14 @@ class ClusterCache:
         """Take in what :meth:`note_soon` was given; whoever wrote calls it before looking."""
         self._notes.settle()
 
+    def note_gone(self, manifest: Manifest) -> None:
+        """An object that we deleted went at once: whoever deleted it looks before the watch tells so."""
+        self.settle()
+        known = self._store.get(key_of(manifest))
+        uid = (manifest.get("metadata") or {}).get("uid")
+        if known is not None and uid and known.uid == uid:
+            self._objects.remove(known.key)
+
     def note_write(self, manifest: Manifest) -> None:
         """Take the answer to a write of ours. Whoever wrote looks at the result himself, so there is
         no change for his application; one is reported if the object left another's."""

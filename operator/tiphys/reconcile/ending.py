@@ -1,6 +1,7 @@
 """The end of an operation: its state, the status it leads to, and the history, in one write."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from tiphys.reconcile.queue import Priority
 from tiphys.reconcile.refresh import Level
 from tiphys.reconcile.retrying import ERROR, SUCCEEDED, belongs_to, with_changes
 from tiphys.reconcile.services import Services
-from tiphys.reconcile.situation import Situation
+from tiphys.reconcile.situation import Situation, situate
 from tiphys.reconcile.statuses import status_patch, with_history
 from tiphys.reconcile.writing import Stale, TooLarge, Vanished
 from tiphys.resources.application import Application, ApplicationStatus, OperationState, SyncOperationResult
@@ -65,9 +66,14 @@ async def complete(services: Services, app: Application, state: OperationState, 
             if done.situation is None or done.handle is None or dry_run:
                 written, state = await _write_end(services, app, status, body)
                 break
-            # The objects that it wrote asked for a look each; this is it.
-            with services.memory.answering(app.key, Level.RECENT):
+            situation = situate(services, app)
+            answering: AbstractContextManager[None] = nullcontext()
+            if isinstance(situation, Situation) and situation.cluster == done.situation.cluster:
+                # The objects that it wrote asked for a look each; this is it.
+                answering = services.memory.answering(app.key, Level.RECENT)
+            else:  # its project or destination is another by now; that asked for a look, too
                 situation = msgspec.structs.replace(done.situation, app=app)
+            with answering:
                 status = await _compared_again(services, situation, done.handle, status)
                 written, state = await _write_end(services, app, status, body)
             break

@@ -143,6 +143,7 @@ async def sync_inputs(
         namespace_live=_known_namespace(handle, app.spec.destination.namespace) if metadata is None else None,
         migration_manager=annotations.get(MIGRATION_MANAGER, ""),
         note=handle.cache.note_soon,
+        gone=handle.cache.note_gone,
     )
 
 

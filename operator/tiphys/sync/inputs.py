@@ -69,6 +69,8 @@ class SyncInputs(Struct, frozen=True, kw_only=True):
     """From the Application's annotation; empty for the default (sync.md 13.4)."""
     note: Callable[[Manifest], None] = lambda answer: None
     """Told the server's answer to each own write at once, before its watch event comes."""
+    gone: Callable[[Manifest], None] = lambda live: None
+    """Told of each pruned object that went at once, before its watch event comes."""
 
 
 class StepResult(Struct, frozen=True):

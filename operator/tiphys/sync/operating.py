@@ -101,6 +101,7 @@ class Operating:
             self.options,
             permitted=self.inputs.permitted,
             owned=self.inputs.owned,
+            gone=self.inputs.gone,
             approved=self.approved,
             parallelism=self.engine.parallelism,
             unmade_namespaces=frozenset(unmade),

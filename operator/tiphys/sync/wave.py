@@ -5,7 +5,7 @@ prune that awaits confirmation) leaves its tasks pending; the next step comes he
 in the cluster what was done already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from itertools import groupby
 
@@ -50,6 +50,7 @@ class WaveRunner:
         *,
         permitted: Permission,
         owned: Owned,
+        gone: Callable[[Manifest], None],
         approved: bool,
         parallelism: int,
         unmade_namespaces: frozenset[str] = frozenset(),
@@ -60,6 +61,7 @@ class WaveRunner:
         self.options = options
         self.permitted = permitted
         self.owned = owned
+        self.gone = gone
         self.approved = approved
         self.parallelism = parallelism
         self.unmade_namespaces = unmade_namespaces
@@ -138,6 +140,8 @@ class WaveRunner:
                 if answer is not None and is_terminating(answer):
                     task.live = answer
                     self.applier.writes.append(answer)
+                elif answer is None or answer.get("kind") == "Status":
+                    self.gone(live)
             self.record(task, Code.PRUNED, messages.PRUNED)
         return True
 
