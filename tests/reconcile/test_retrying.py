@@ -269,3 +269,13 @@ def test_a_wait_after_a_restart_is_never_longer_than_from_its_beginning() -> Non
     assert clocks.since(to_timestamp(NOW)) == 0.0  # another operation
     clocks.elapsed.forget(KEY)
     assert clocks.since(ahead) == 0.0
+
+
+def test_what_ends_again_in_a_second_of_the_same_name_is_counted_anew() -> None:
+    clocks, moment = Clocks(), to_timestamp(NOW)
+    assert clocks.since(moment, "finished") == 0.0
+    clocks.steady += 3600.0  # the pause passes, and the clock is set back by as much
+    assert clocks.since(moment, "finished") == 3600.0
+    clocks.elapsed.over(KEY, "finished")
+    assert clocks.since(moment, "finished") == 0.0
+    clocks.elapsed.over(KEY, "never seen")

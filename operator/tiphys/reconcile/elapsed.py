@@ -33,6 +33,10 @@ class Elapsed:
             known = begins[what] = (moment, steady - before)
         return steady - known[1]
 
+    def over(self, key: AppKey, what: str) -> None:
+        """What began is over: it may begin again at a moment of the same name, since clocks are set back."""
+        self._begins.get(key, {}).pop(what, None)
+
     def forget(self, key: AppKey) -> None:
         """What is counted for the application is over."""
         self._begins.pop(key, None)

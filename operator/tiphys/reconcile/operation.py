@@ -92,6 +92,7 @@ async def advance(services: Services, app: Application, comparison: Comparison |
             services.queue.add(app.key, Priority.OPERATION, after=_until(pause, remaining))
             return app
         state = retrying(state)
+        services.memory.elapsed.over(app.key, FINISHED)
         app = await _store(services, app, state)
         comparison = None
 
