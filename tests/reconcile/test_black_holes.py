@@ -86,6 +86,37 @@ def config_map(name: str) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
 
 
+def creation_webhook(namespace: str, port: int, authority: Authority, **more: Any) -> dict[str, Any]:
+    """A webhook that is asked before a ConfigMap is created in ``namespace``, whose name it has."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace},
+        "webhooks": [
+            {
+                "name": "asked.example.org",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "timeoutSeconds": 30,
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "rules": [
+                    {
+                        "operations": ["CREATE"],
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "resources": ["configmaps"],
+                    }
+                ],
+                "clientConfig": {
+                    "url": f"https://127.0.0.1:{port}/",
+                    "caBundle": base64.b64encode(authority.pem.encode()).decode(),
+                },
+                **more,
+            }
+        ],
+    }
+
+
 async def synced(api: Running, name: str) -> None:
     await api.until(
         f"/api/v1/applications/{name}",
@@ -127,32 +158,7 @@ async def test_a_webhook_that_never_answers(control_plane: ControlPlane, tmp_pat
         black_hole(await asyncio.to_thread(tls_of, authority, tmp_path)) as hole,
         running(control_plane, tmp_path / "cache", namespace) as api,
     ):
-        webhook = {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": held},
-            "webhooks": [
-                {
-                    "name": "never.example.org",
-                    "admissionReviewVersions": ["v1"],
-                    "sideEffects": "None",
-                    "timeoutSeconds": 30,
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": held}},
-                    "rules": [
-                        {
-                            "operations": ["CREATE"],
-                            "apiGroups": [""],
-                            "apiVersions": ["v1"],
-                            "resources": ["configmaps"],
-                        }
-                    ],
-                    "clientConfig": {
-                        "url": f"https://127.0.0.1:{hole.port}/",
-                        "caBundle": base64.b64encode(authority.pem.encode()).decode(),
-                    },
-                }
-            ],
-        }
+        webhook = creation_webhook(held, hole.port, authority)
         kubectl = control_plane.kubectl
         await asyncio.to_thread(kubectl, "create", "namespace", held)
         try:

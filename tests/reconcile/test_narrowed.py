@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,14 @@ import pytest
 
 from tests.controlplane import ControlPlane
 from tests.gitservers import Authority, GitRepo
-from tests.reconcile.test_black_holes import BlackHole, application, black_hole, config_map, tls_of
+from tests.reconcile.test_black_holes import (
+    BlackHole,
+    application,
+    black_hole,
+    config_map,
+    creation_webhook,
+    tls_of,
+)
 from tests.server.conftest import unique_namespace
 from tests.server.running import Running, running
 
@@ -26,33 +32,7 @@ async def creations_held(plane: ControlPlane, folder: Path, namespace: str) -> A
     """ConfigMaps that are created in ``namespace`` wait until the hole is closed."""
     authority = Authority()
     async with black_hole(await asyncio.to_thread(tls_of, authority, folder)) as hole:
-        webhook = {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": namespace},
-            "webhooks": [
-                {
-                    "name": "later.example.org",
-                    "admissionReviewVersions": ["v1"],
-                    "sideEffects": "None",
-                    "failurePolicy": "Ignore",
-                    "timeoutSeconds": 30,
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                    "rules": [
-                        {
-                            "operations": ["CREATE"],
-                            "apiGroups": [""],
-                            "apiVersions": ["v1"],
-                            "resources": ["configmaps"],
-                        }
-                    ],
-                    "clientConfig": {
-                        "url": f"https://127.0.0.1:{hole.port}/",
-                        "caBundle": base64.b64encode(authority.pem.encode()).decode(),
-                    },
-                }
-            ],
-        }
+        webhook = creation_webhook(namespace, hole.port, authority, failurePolicy="Ignore")
         await asyncio.to_thread(plane.kubectl, "apply", "-f", "-", stdin=json.dumps(webhook))
         try:
             yield hole

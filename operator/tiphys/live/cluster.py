@@ -364,8 +364,7 @@ class ClusterCache:
         return KindReader(resource, self._reading).manifest_record(manifest)
 
     def note_soon(self, manifest: Manifest) -> None:
-        """:meth:`note_write`, within a fraction of a second or at the next :meth:`settle`: many at once cost
-        a tenth."""
+        """:meth:`note_write`, within a fraction of a second or at the next :meth:`settle` (``notes``)."""
         self._notes.add(manifest)
 
     def settle(self) -> None:

@@ -1,8 +1,8 @@
 """Answers to writes of ours, on their way into the records.
 
 A sync of a thousand objects gets a thousand answers, each between two requests. Read one by one they
-cost ten times what they cost together, when the processor still has what reading takes at hand; so
-they wait a moment for each other. Nobody sees that they were late: who writes looks after ``settle``,
+cost more than together, when the processor still has what reading takes at hand; so they wait a
+moment for each other. Nobody sees that they were late: who writes looks after ``settle``,
 and so do events, which would be read for nothing while the answer waits.
 """
 

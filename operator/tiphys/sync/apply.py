@@ -167,7 +167,7 @@ class Applier:
                 applied = await self._apply_once(
                     target, known, modified if known is live else None, created=created
                 )
-                if await self._went(target, known, applied):
+                if await self._went(target, known, applied.answer):
                     known = None
                     continue
                 return replace(applied, message=prefix + applied.message)
@@ -239,7 +239,7 @@ class Applier:
         answer = await self.cluster.apply(
             target, field_manager=FIELD_MANAGER, force=True, dry_run=dry_run, warnings=notes
         )
-        if await self._went(target, live, Applied(True, "", answer=None if dry_run else answer)):
+        if not dry_run and await self._went(target, live, answer):
             answer = await self.cluster.apply(
                 target, field_manager=FIELD_MANAGER, force=True, warnings=(notes := [])
             )
@@ -346,12 +346,12 @@ class Applier:
 
     # -- shared -------------------------------------------------------------------------------
 
-    async def _went(self, target: Manifest, known: Manifest | None, applied: Applied) -> bool:
+    async def _went(self, target: Manifest, known: Manifest | None, answer: Manifest | None) -> bool:
         """Whether what was written to left just then: pruned by the Application that it was moved from.
 
         Not asked of what was ours and on its way out before: that may take long (sync.md 13.5).
         """
-        if known is None or applied.answer is None or not is_terminating(applied.answer):
+        if known is None or answer is None or not is_terminating(answer):
             return False
         if is_terminating(known) and self.owned(known):
             return False

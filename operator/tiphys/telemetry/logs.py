@@ -123,8 +123,6 @@ class LineFormatter(logging.Formatter):
             line[f"fields.{key}" if key in line else key] = self._plain(value)
         if record.exc_info:
             line["error"] = self._redact(self.formatException(record.exc_info))
-        elif record.stack_info:
-            line["stack"] = self._redact(record.stack_info)
         if self._json:
             return _JSON.encode(line)
         return " ".join(f"{key}={_quoted(value)}" for key, value in line.items())
